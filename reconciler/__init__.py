@@ -1,0 +1,3 @@
+"""GitOps for Linux high availability: commit what should run where; `reconcile` keeps it so."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Frozen values, standard library only: the words that every other package speaks."""

@@ -1,0 +1,90 @@
+"""Observed: what is known of the cluster at one moment, and how well it is known.
+
+Observed, assumed and unknown are three different things, and no code turns one into another by
+accident: a copy that a node reported is OBSERVED; a copy that was last reported by a node now silent is
+ASSUMED still to run; a probe that timed out or answered nonsense leaves it UNKNOWN. An absent copy on a
+node that has been probed for the service is observed stopped; on any other node nothing is known of it.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from reconciler.model.ids import BootId, Digest, Millis, NodeName, ServiceName
+from reconciler.model.intent import Pairs, Role
+
+
+class Liveness(StrEnum):
+    """What heartbeats say of a node. Never proof of anything: a lost node may well be running."""
+
+    ALIVE = "alive"
+    SUSPECT = "suspect"
+    LOST = "lost"
+    UNKNOWN = "unknown"
+    """Not heard since this controller started."""
+
+
+class Certainty(StrEnum):
+    """How the state of a copy is known."""
+
+    OBSERVED = "observed"
+    ASSUMED = "assumed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeState:
+    """A node as heard. `probed` names the services that its present boot has been asked about."""
+
+    name: NodeName
+    liveness: Liveness
+    boot: BootId | None = None
+    probed: frozenset[ServiceName] = frozenset()
+    attributes: Pairs = ()
+    heard_ms: Millis | None = field(default=None, compare=False)
+    """When it was last heard."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """A copy of a service that runs on a node, may run there, or stands in the way there."""
+
+    service: ServiceName
+    node: NodeName
+    instance: int = 0
+    role: Role = Role.STARTED
+    certainty: Certainty = Certainty.OBSERVED
+    failed: bool = False
+    """It runs, or half runs, and its monitor says that it is broken: it needs a stop before a start."""
+    digest: Digest | None = None
+    """Of the definition that it was started with; None if it was found running (adopted)."""
+    blocked: str | None = None
+    """Why no action may touch it, such as a failed stop; it occupies its node."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Failures of one service on one node since they were last forgotten or cleared."""
+
+    service: ServiceName
+    node: NodeName
+    count: int
+    operation: str
+    reason: str
+    last_ms: Millis = field(compare=False)
+    """When the last of them happened."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """Every fact that a decision may rest on.
+
+    Shape: tuples sorted by node and service. Compare two of them with `codec.fingerprint`, which leaves
+    out the times.
+    """
+
+    taken_at_ms: Millis
+    nodes: tuple[NodeState, ...]
+    copies: tuple[Copy, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    quorate: bool = True
+    """Whether whoever took this hears a majority of the votes."""

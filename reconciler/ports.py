@@ -1,0 +1,118 @@
+"""Ports: what the runtime needs from the world, as protocols. One contract suite each, in tests/contracts.
+
+A hand (`ResourceAgent`) knows one kind of service; a `Store` keeps a controller's decisions; an
+`IntentSource` says what the operators committed. Fakes stand only behind these.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from reconciler.model.ids import Epoch, Incarnation, Millis, NodeName
+from reconciler.model.intent import Pairs, Service
+from reconciler.model.operation import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationContext:
+    """Where and under which limits an operation runs."""
+
+    node: NodeName
+    timeout_ms: Millis
+    run_directory: Path
+    """Private to this node; pid files and agent state live below it. Exported as RECONCILE_RUN."""
+    interface: str | None = None
+    """Network interface that addresses go to when a service names none."""
+    secrets: Pairs = ()
+    """Parameter name to secret value: never logged, never in an argument list."""
+
+
+class ResourceAgent(Protocol):
+    """Starts, stops and looks at services of one kind on this node.
+
+    Law: every method is idempotent, ends within `context.timeout_ms` plus two seconds, and never raises
+    for anything that a service or a script does: that is an `Outcome`.
+    """
+
+    async def start(self, service: Service, context: OperationContext) -> Outcome:
+        """Start it and return RUNNING once it runs; already running is a success."""
+        ...
+
+    async def stop(self, service: Service, context: OperationContext) -> Outcome:
+        """Stop it and return STOPPED once an independent look confirms that; not running is a success."""
+        ...
+
+    async def probe(self, service: Service, context: OperationContext) -> Outcome:
+        """Look whether it runs, without changing anything."""
+        ...
+
+    def watch(
+        self, service: Service, context: OperationContext, died: Callable[[], None]
+    ) -> Callable[[], None] | None:
+        """Call `died` once, as soon as the running service's main process ends.
+
+        Returns a function that ends the watch, or None where this kind cannot watch: then only monitors
+        tell.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """A controller's right to decide: what agents compare before they obey."""
+
+    incarnation: Incarnation
+    epoch: Epoch
+
+
+class Store(Protocol):
+    """Keeps the decisions of a controller, durably: what `put` returned from has been fsynced."""
+
+    def begin_term(self) -> Term:
+        """Take the next epoch and keep it; no two calls ever return the same term."""
+        ...
+
+    def get(self, key: str) -> bytes | None:
+        """The value last put under this key."""
+        ...
+
+    def put(self, values: Mapping[str, bytes]) -> None:
+        """Put all of these, or none of them."""
+        ...
+
+    def append(self, stream: str, record: bytes) -> int:
+        """Add a record to an append-only stream and return its number, from 1."""
+        ...
+
+    def read(self, stream: str, *, last: int) -> tuple[tuple[int, bytes], ...]:
+        """The last so many records of a stream, oldest first."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it; safe to call twice."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """What an intent source found: a revision and the files of the cluster at it."""
+
+    revision: str
+    """A git commit id, or `worktree:` and a digest of the contents."""
+    files: tuple[tuple[str, bytes], ...]
+    """Path and contents, sorted by path."""
+    subject: str = ""
+    author: str = ""
+
+
+class IntentSource(Protocol):
+    """Where commits come from. Never raises for a repository's trouble: it reports it and keeps trying."""
+
+    async def watch(
+        self,
+        found: Callable[[Commit], Awaitable[None]],
+        trouble: Callable[[str], Awaitable[None]],
+    ) -> None:
+        """Call `found` for the present commit and every later one, until cancelled."""
+        ...

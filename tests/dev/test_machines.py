@@ -63,7 +63,7 @@ def sleepers(tmp_path: Path) -> list[str]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             try:
-                if Path(entry / "cwd").readlink() == str(tmp_path):
+                if Path(entry / "cwd").readlink() == tmp_path:
                     found.append(entry.name)
             except OSError:
                 continue
@@ -152,7 +152,8 @@ def test_a_plain_node_takes_every_descendant_with_it(tmp_path: Path) -> None:
         node.say("kill-agent")
         await until(lambda: answer("127.0.0.1", 7011) is None)
         await until(lambda: answer("127.0.0.1", 7011) is not None)
-        assert len(sleepers(tmp_path)) == 4, "an init, an agent, and the children of two agents"
+        # An init, an agent, and what two agents left behind.
+        await until(lambda: len(sleepers(tmp_path)) == 4)
         await node.cut()
         assert sleepers(tmp_path) == []
 
@@ -161,6 +162,7 @@ def test_a_plain_node_takes_every_descendant_with_it(tmp_path: Path) -> None:
 
 def test_an_init_ends_when_whoever_holds_its_pipe_is_killed(tmp_path: Path) -> None:
     reader, writer = os.pipe()
+    words = ("--name", "p", "--log", str(tmp_path / "log"), "--directory", str(tmp_path))
     init = subprocess.Popen(
         [
             *INIT,

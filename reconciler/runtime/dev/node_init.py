@@ -204,7 +204,7 @@ def kill_descendants() -> None:
 
 def _children_files(pid: int) -> Iterator[list[int]]:
     try:
-        tasks = os.listdir(f"/proc/{pid}/task")
+        tasks = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208 - names, not paths
     except OSError:
         return
     for task in tasks:

@@ -164,18 +164,7 @@ def test_an_init_ends_when_whoever_holds_its_pipe_is_killed(tmp_path: Path) -> N
     reader, writer = os.pipe()
     words = ("--name", "p", "--log", str(tmp_path / "log"), "--directory", str(tmp_path))
     init = subprocess.Popen(
-        [
-            *INIT,
-            "--name",
-            "p",
-            "--log",
-            str(tmp_path / "log"),
-            "--directory",
-            str(tmp_path),
-            "--",
-            "/bin/sleep",
-            "600",
-        ],
+        [*INIT, *words, "--", "/bin/sleep", "600"],
         stdin=reader,
         stdout=subprocess.PIPE,
     )

@@ -58,6 +58,14 @@ class Done(Message, frozen=True, kw_only=True, tag="done"):
     result: StepResult
 
 
+class Ping(Message, frozen=True, kw_only=True, tag="ping"):
+    """Asks for a `Pong` with the same number. The answer proves that the controller spoke after `sent`,
+    which the mere arrival of a message does not: it may have waited in a buffer while this node slept.
+    """
+
+    sent: int
+
+
 # Controller to agent -----------------------------------------------------------------------------
 
 
@@ -106,6 +114,12 @@ class Forget(Message, frozen=True, kw_only=True, tag="forget"):
     service: ServiceName | None
 
 
+class Pong(Message, frozen=True, kw_only=True, tag="pong"):
+    """The answer to a `Ping`, at once: orders are valid for so long after the last one's `sent`."""
+
+    sent: int
+
+
 # Command line to controller ----------------------------------------------------------------------
 
 
@@ -127,7 +141,18 @@ class Response(Message, frozen=True, kw_only=True, tag="response"):
 
 
 AnyMessage = (
-    Hello | Report | Done | Welcome | Definitions | Do | Acknowledge | Forget | Request | Response
+    Hello
+    | Report
+    | Done
+    | Ping
+    | Welcome
+    | Definitions
+    | Do
+    | Acknowledge
+    | Forget
+    | Pong
+    | Request
+    | Response
 )
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -161,6 +186,8 @@ __all__ = [
     "Forget",
     "Hello",
     "Message",
+    "Ping",
+    "Pong",
     "Report",
     "Request",
     "Response",

@@ -59,8 +59,10 @@ class Done(Message, frozen=True, kw_only=True, tag="done"):
 
 
 class Ping(Message, frozen=True, kw_only=True, tag="ping"):
-    """Asks for a `Pong` with the same number. The answer proves that the controller spoke after `sent`,
-    which the mere arrival of a message does not: it may have waited in a buffer while this node slept.
+    """Asks for a `Pong` with the same number.
+
+    The answer proves that the controller spoke after `sent`. The mere arrival of a message does not: it may
+    have waited in a buffer while this node slept.
     """
 
     sent: int

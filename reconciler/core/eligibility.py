@@ -42,8 +42,9 @@ class Rules:
 
 
 def read_rules(world: World, now_ms: Millis) -> Rules:
-    """Sort location rules and live failures by service. A rule on a group holds for each member;
-    its score counts once, on the first.
+    """Sort location rules and failures by service.
+
+    A rule on a group holds for each member; its score counts once, on the first.
     """
     groups = {str(group.name): group for group in world.intent.groups}
     locations: dict[ServiceName, list[Location]] = defaultdict(list)

@@ -7,6 +7,7 @@ something follows the group.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 
 from reconciler.core.world import World
 from reconciler.model.ids import ServiceName
@@ -21,10 +22,26 @@ from reconciler.model.intent import (
 )
 
 
+class Tie(Enum):
+    """How one service depends on another."""
+
+    TOGETHER = 1
+    """Every copy of the service shares a node with one of the other."""
+    APART = 2
+    """No copy shares a node with one of the other. Reads both ways."""
+    WISH = 3
+    """Worth `score` per node that has a copy of both."""
+    AFTER = 4
+    """It runs only while the other does, starts after it and restarts with it."""
+    SEQUENCE = 5
+    """Ordered only where both act in one plan."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
     """A relation from one service (by index) to another, with the line that says so."""
 
+    tie: Tie
     service: int
     other: int
     origin: Origin | None
@@ -35,12 +52,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relations:
-    """All relations, by kind, and per service for the search.
-
-    `together`: every copy of `service` shares a node with one of `other`. `apart`: none does (read both
-    ways). `wishes`: worth `score` per copy of `service` that shares a node with one of `other`.
-    `after`: `service` runs only while `other` does. `sequence`: ordered only if both act in one plan.
-    """
+    """All links, by how they tie."""
 
     together: tuple[Link, ...]
     apart: tuple[Link, ...]
@@ -52,31 +64,25 @@ class Relations:
 def read_relations(world: World) -> Relations:
     """Spell out groups and constraints between services."""
     groups = {str(group.name): group for group in world.intent.groups}
-    together, apart, wishes, after, sequence = [], [], [], [], []
+    links: list[Link] = []
     for group in world.intent.groups:
         for before, member in zip(group.members, group.members[1:], strict=False):
-            link = _link(world, member, before, origin=group.origin)
-            together.append(link)
-            after.append(link)
+            links.append(_link(world, Tie.TOGETHER, member, before, origin=group.origin))
+            links.append(_link(world, Tie.AFTER, member, before, origin=group.origin))
     for colocation in world.intent.colocations:
-        link = _colocation(world, groups, colocation)
-        match colocation.strength:
-            case Mandate.REQUIRED:
-                together.append(link)
-            case Mandate.FORBIDDEN:
-                apart.extend(_all_apart(world, groups, colocation))
-            case _:
-                wishes.append(link)
-    for ordering in world.intent.orderings:
-        kind = after if ordering.kind is OrderingKind.REQUIRED else sequence
-        kind.append(_ordering(world, groups, ordering))
+        links.extend(_colocation(world, groups, colocation))
+    links.extend(_ordering(world, groups, ordering) for ordering in world.intent.orderings)
     return Relations(
-        together=tuple(together),
-        apart=tuple(apart),
-        wishes=tuple(wishes),
-        after=tuple(after),
-        sequence=tuple(sequence),
+        together=_only(links, Tie.TOGETHER),
+        apart=_only(links, Tie.APART),
+        wishes=_only(links, Tie.WISH),
+        after=_only(links, Tie.AFTER),
+        sequence=_only(links, Tie.SEQUENCE),
     )
+
+
+def _only(links: list[Link], tie: Tie) -> tuple[Link, ...]:
+    return tuple(link for link in links if link.tie is tie)
 
 
 def members(groups: Mapping[str, Group], name: str) -> tuple[ServiceName, ...]:
@@ -85,42 +91,56 @@ def members(groups: Mapping[str, Group], name: str) -> tuple[ServiceName, ...]:
     return group.members if group else (ServiceName(name),)
 
 
-def _link(world: World, service: str, other: str, *, origin: Origin | None, **more: int) -> Link:
+def _link(
+    world: World,
+    tie: Tie,
+    service: str,
+    other: str,
+    *,
+    origin: Origin | None,
+    score: int = 0,
+    promoted: bool = False,
+) -> Link:
     index = world.service_index
     return Link(
+        tie=tie,
         service=index[ServiceName(service)],
         other=index[ServiceName(other)],
         origin=origin,
-        score=more.get("score", 0),
-        promoted=bool(more.get("promoted", 0)),
+        score=score,
+        promoted=promoted,
     )
 
 
-def _colocation(world: World, groups: Mapping[str, Group], colocation: Colocation) -> Link:
-    required = colocation.strength is Mandate.REQUIRED
-    primary = members(groups, colocation.primary)[-1 if required else 0]
-    strength = colocation.strength
-    return _link(
-        world,
-        members(groups, colocation.dependent)[0],
-        primary,
-        origin=colocation.origin,
-        score=strength if isinstance(strength, int) else 0,
-        promoted=Role.PROMOTED in (colocation.dependent_role, colocation.primary_role),
-    )
-
-
-def _all_apart(world: World, groups: Mapping[str, Group], apart: Colocation) -> list[Link]:
-    return [
-        _link(world, one, other, origin=apart.origin)
-        for one in members(groups, apart.dependent)
-        for other in members(groups, apart.primary)
-    ]
+def _colocation(
+    world: World, groups: Mapping[str, Group], colocation: Colocation
+) -> tuple[Link, ...]:
+    dependents = members(groups, colocation.dependent)
+    primaries = members(groups, colocation.primary)
+    promoted = Role.PROMOTED in (colocation.dependent_role, colocation.primary_role)
+    origin = colocation.origin
+    match colocation.strength:
+        case Mandate.REQUIRED:
+            one, other = dependents[0], primaries[-1]
+            link = _link(world, Tie.TOGETHER, one, other, origin=origin, promoted=promoted)
+            return (link,)
+        case Mandate.FORBIDDEN:
+            return tuple(
+                _link(world, Tie.APART, one, other, origin=origin, promoted=promoted)
+                for one in dependents
+                for other in primaries
+            )
+        case int(score):
+            one, other = dependents[0], primaries[0]
+            return (_link(world, Tie.WISH, one, other, origin=origin, score=score),)
+    raise AssertionError(colocation.strength)
 
 
 def _ordering(world: World, groups: Mapping[str, Group], ordering: Ordering) -> Link:
+    required = ordering.kind is OrderingKind.REQUIRED
     return _link(
         world,
+        Tie.AFTER if required else Tie.SEQUENCE,
         members(groups, ordering.then)[0],
         members(groups, ordering.first)[-1],
         origin=ordering.origin,

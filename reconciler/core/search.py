@@ -1,0 +1,388 @@
+"""Exact search over a few variables: depth first, best bound first, with forward checking.
+
+A node of the search decides one variable: the set of nodes for its copies. Deciding it narrows what its
+neighbours may still do; the bound is the best worth that each undecided variable could have alone, plus
+the best that each wish could bring. A branch is cut when its bound is no better than the best known.
+
+The result says whether the search was exhaustive. Only then is it an optimum: a search that ran out of
+its budget, or that left out subsets because there were too many, claims nothing. The budget counts
+search nodes, never seconds, so that equal input gives equal output.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations, islice
+
+from reconciler.core.problem import Problem, Variable
+from reconciler.core.relations import Link, Tie
+from reconciler.core.restarts import dependents_of, restart_cost
+from reconciler.core.world import Mask, bits
+
+SUBSETS_MAX = 2_000
+"""More ways than this to choose as many nodes for one service are not enumerated."""
+
+
+@dataclass(slots=True)
+class Loads:
+    """What is on each node so far: copies, and room that is left of each limited resource."""
+
+    copies: list[int]
+    room: list[list[int]]
+
+    def add(self, variable: Variable, chosen: Mask, sign: int = 1) -> None:
+        """Put the chosen copies of a variable on their nodes, or take them off again."""
+        for at in bits(chosen):
+            self.copies[at] += sign
+            for resource, amount in variable.demand:
+                self.room[at][resource] -= sign * amount
+
+    def fits(self, variable: Variable, allowed: Mask) -> Mask:
+        """The nodes among these that have room for one copy."""
+        for at in bits(allowed if variable.demand else 0):
+            if any(self.room[at][resource] < amount for resource, amount in variable.demand):
+                allowed &= ~(1 << at)
+        return allowed
+
+    def squares(self) -> int:
+        """Level 4 of a placement: the less, the better balanced."""
+        return sum(load * load for load in self.copies)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The best assignment found, its worth, and whether nothing can be worth more."""
+
+    chosen: dict[int, Mask]
+    worth: int
+    squares: int
+    proven: bool = False
+
+
+@dataclass(slots=True)
+class _Narrowing:
+    """What an undecided variable may still do, given what is decided."""
+
+    allowed: Mask
+    must: Mask = 0
+    some: bool = False
+    """At least one copy, whichever."""
+    bound: int = 0
+
+
+@dataclass(slots=True)
+class _Frame:
+    """One level of the search, with what to put back when it tries its next option."""
+
+    variable: int
+    options: Iterator[Mask]
+    chosen: Mask = 0
+    narrowed: list[tuple[int, Mask, Mask, bool, int]] = field(default_factory=list)
+    wishes: list[tuple[int, int]] = field(default_factory=list)
+    total: int = 0
+
+
+class Search:
+    """One search over the variables of `order`, given what all others have chosen.
+
+    Law: never chooses what breaks `together`, `apart`, `after`, eligibility, capacity or a replica
+    count.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        order: Sequence[int],
+        fixed: dict[int, Mask],
+        loads: Loads,
+        *,
+        budget: int,
+        capacity: bool = True,
+        balance: bool = False,
+    ) -> None:
+        self._problem = problem
+        self._order = list(order)
+        self._fixed = fixed
+        self._loads = loads
+        self._budget = budget
+        self._capacity = capacity
+        self._balance = balance
+        self._best: Found | None = None
+        self._complete = True
+        self._chosen: dict[int, Mask] = {}
+        self._open = {v: _Narrowing(allowed=problem.variables[v].candidates) for v in order}
+        self._restarting = dependents_of(problem, order)
+        self._links = {v: problem.links[v] for v in order}
+        self._wishes = {
+            id(link): link for v in order for link in problem.links[v] if link.tie is Tie.WISH
+        }
+        for v in self._order:
+            for link in self._links[v]:
+                self._heed_fixed(v, link)
+        self._wish_bounds: dict[int, int] = {}
+        for v in self._order:
+            self._open[v].bound = problem.variables[v].best(self._open[v].allowed)
+        for key, link in self._wishes.items():
+            self._wish_bounds[key] = self._wish_bound(link)
+        self._total = sum(narrowing.bound for narrowing in self._open.values())
+        self._total += sum(self._wish_bounds.values())
+        self.root = self._total
+
+    def run(self, incumbent: Found | None = None) -> Found | None:
+        """Search until nothing better can exist, or until the budget is spent.
+
+        Returns None when what is fixed leaves these variables no way at all.
+        """
+        self._best = incumbent
+        visited = 0
+        stack = [self._frame(0)]
+        while stack:
+            frame = stack[-1]
+            self._take_back(frame)
+            chosen = next(frame.options, None)
+            if chosen is None:
+                stack.pop()
+                continue
+            if visited >= self._budget:
+                self._complete = False
+                break
+            visited += 1
+            self._decide(frame, chosen)
+            if not self._promising(self._total):
+                continue
+            if len(stack) < len(self._order):
+                stack.append(self._frame(len(stack)))
+                continue
+            self._keep_if_better()
+            if self._best and self._best.worth >= self.root and not self._balance:
+                break
+        while stack:
+            self._take_back(stack.pop())
+        return self._result()
+
+    def _result(self) -> Found | None:
+        if self._best is None:
+            return None
+        return replace(self._best, proven=self._complete or self._best.worth >= self.root)
+
+    # Bounds ---------------------------------------------------------------------------------------
+
+    def _promising(self, bound: int) -> bool:
+        best = self._best
+        if best is None or bound > best.worth:
+            return True
+        return self._balance and bound == best.worth and self._loads.squares() < best.squares
+
+    def _wish_bound(self, link: Link) -> int:
+        service, other = self._reach(link.service), self._reach(link.other)
+        scored = link.score * self._problem.scale.preference
+        if link.score < 0:
+            return scored * (service[1] & other[1]).bit_count()
+        return scored * min((service[0] & other[0]).bit_count(), service[2])
+
+    def _reach(self, index: int) -> tuple[Mask, Mask, int]:
+        """Where copies may be in the end, where they surely are, and how many at most."""
+        variable = self._problem.variables[index]
+        if index in self._open and index not in self._chosen:
+            narrowing = self._open[index]
+            most = variable.want + variable.pinned.bit_count()
+            return narrowing.allowed | variable.pinned, narrowing.must | variable.pinned, most
+        seats = self._seats(index)
+        return seats, seats, seats.bit_count()
+
+    def _seats(self, index: int) -> Mask:
+        chosen = self._chosen.get(index)
+        if chosen is None:
+            chosen = self._fixed.get(index, 0)
+        return chosen | self._problem.variables[index].pinned
+
+    # Options --------------------------------------------------------------------------------------
+
+    def _frame(self, depth: int) -> _Frame:
+        v = self._order[depth]
+        return _Frame(variable=v, options=self._options(v))
+
+    def _options(self, v: int) -> Iterator[Mask]:
+        """Ways to choose the nodes of one variable: most copies first, then best bound, load, name."""
+        variable, narrowing = self._problem.variables[v], self._open[v]
+        must, allowed = narrowing.must, narrowing.allowed
+        if self._capacity:
+            allowed = self._loads.fits(variable, allowed)
+        if must & ~allowed or must.bit_count() > variable.want:
+            return
+        others = self._total - narrowing.bound
+        free = allowed & ~must
+        most = min(variable.want - must.bit_count(), free.bit_count())
+        alone = self._alone(variable)
+        for size in range(most, -1, -1):
+            count = size + must.bit_count()
+            if narrowing.some and not count and not variable.reliable:
+                return
+            # Fewer copies are worth less to the service itself; what others gain is in their bounds.
+            if not self._promising(others + variable.best_of(allowed, count)):
+                return
+            if alone:
+                yield must | self._pick(variable, free, size)
+                return
+            yield from self._ranked(v, must, self._subsets(variable, free, size))
+
+    def _subsets(self, variable: Variable, free: Mask, size: int) -> Iterator[Mask]:
+        nodes = sorted(bits(free), key=lambda at: self._rank(variable, at))
+        every = combinations(nodes, size)
+        for extra in islice(every, SUBSETS_MAX):
+            yield sum(1 << at for at in extra)
+        if next(every, None) is not None:
+            self._complete = False
+
+    def _ranked(self, v: int, must: Mask, subsets: Iterable[Mask]) -> Iterator[Mask]:
+        """Best bound first, then least load, then name; what turns out hopeless is left out."""
+        frame = _Frame(variable=v, options=iter(()))
+        ranked = []
+        for place, extra in enumerate(subsets):
+            self._decide(frame, must | extra)
+            if self._promising(self._total) and self._possible(v):
+                load = sum(self._loads.copies[at] for at in bits(extra))
+                ranked.append((-self._total, load, place, must | extra))
+            self._take_back(frame)
+        for bound, _, _, chosen in sorted(ranked):
+            if self._promising(-bound):
+                yield chosen
+
+    def _possible(self, v: int) -> bool:
+        """Whether every undecided neighbour can still do what it now must."""
+        for link in self._links[v]:
+            other = link.other if link.service == v else link.service
+            if other in self._open and other not in self._chosen:
+                narrowing = self._open[other]
+                if narrowing.must & ~narrowing.allowed:
+                    return False
+        return True
+
+    def _rank(self, variable: Variable, at: int) -> tuple[int, int, int]:
+        """The worth of a copy there as far as it is settled, then load, then name."""
+        bit = 1 << at
+        worth = next((tier for tier, mask in variable.tiers if mask & bit), 0)
+        for link in self._links[variable.index]:
+            if link.tie is Tie.WISH:
+                other = link.other if link.service == variable.index else link.service
+                if self._settled(other) and self._seats(other) & bit:
+                    worth += link.score * self._problem.scale.preference
+        return -worth, self._loads.copies[at], at
+
+    def _pick(self, variable: Variable, free: Mask, size: int) -> Mask:
+        nodes = sorted(bits(free), key=lambda at: self._rank(variable, at))
+        return sum(1 << at for at in nodes[:size])
+
+    def _alone(self, variable: Variable) -> bool:
+        """Whether nothing else turns on where this one goes: then its best nodes are the best choice."""
+        if self._balance or (variable.demand and self._capacity):
+            return False
+        if len(self._restarting) > 1 and variable.cherished:
+            return False
+        return all(
+            self._settled(link.other if link.service == variable.index else link.service)
+            for link in self._links[variable.index]
+        )
+
+    def _settled(self, index: int) -> bool:
+        return index in self._chosen or index not in self._open
+
+    # Deciding -------------------------------------------------------------------------------------
+
+    def _decide(self, frame: _Frame, chosen: Mask) -> None:
+        v = frame.variable
+        frame.chosen, frame.total = chosen, self._total
+        frame.narrowed, frame.wishes = [], []
+        variable = self._problem.variables[v]
+        self._chosen[v] = chosen
+        self._loads.add(variable, chosen)
+        self._total += variable.worth(chosen) - self._open[v].bound
+        touched = {v}
+        for link in self._links[v]:
+            other = link.other if link.service == v else link.service
+            if self._settled(other):
+                continue
+            narrowing = self._open[other]
+            before = (narrowing.allowed, narrowing.must, narrowing.some, narrowing.bound)
+            self._narrow(link, v, chosen, other)
+            if before[:3] != (narrowing.allowed, narrowing.must, narrowing.some):
+                frame.narrowed.append((other, *before))
+                touched.add(other)
+                narrowing.bound = self._problem.variables[other].best(narrowing.allowed)
+                self._total += narrowing.bound - before[3]
+        for index in sorted(touched):
+            for link in self._links[index]:
+                if link.tie is Tie.WISH:
+                    self._renew_wish(frame, link)
+
+    def _renew_wish(self, frame: _Frame, link: Link) -> None:
+        before = self._wish_bounds[id(link)]
+        now = self._wish_bound(link)
+        if now != before:
+            frame.wishes.append((id(link), before))
+            self._wish_bounds[id(link)] = now
+            self._total += now - before
+
+    def _take_back(self, frame: _Frame) -> None:
+        if self._chosen.get(frame.variable) is None:
+            return
+        self._loads.add(self._problem.variables[frame.variable], frame.chosen, -1)
+        del self._chosen[frame.variable]
+        for key, before in reversed(frame.wishes):
+            self._wish_bounds[key] = before
+        for other, allowed, must, some, bound in reversed(frame.narrowed):
+            narrowing = self._open[other]
+            narrowing.allowed, narrowing.must = allowed, must
+            narrowing.some, narrowing.bound = some, bound
+        self._total = frame.total
+
+    def _narrow(self, link: Link, v: int, chosen: Mask, other: int) -> None:
+        """What `other` may still do once `v` has chosen."""
+        this, that = self._problem.variables[v], self._problem.variables[other]
+        narrowing = self._open[other]
+        dependent = link.service == v
+        match link.tie:
+            case Tie.TOGETHER if dependent:
+                narrowing.must |= chosen & ~that.pinned
+            case Tie.TOGETHER:
+                narrowing.allowed &= chosen | this.pinned
+            case Tie.APART:
+                narrowing.allowed &= ~(chosen | this.pinned)
+            case Tie.AFTER if dependent:
+                relying = chosen & ~this.running if that.pinned else chosen
+                narrowing.some |= bool(relying) and not that.reliable
+            case Tie.AFTER if not chosen | this.reliable:
+                # What runs may go on while nobody knows whether its supplier still does.
+                narrowing.allowed &= that.running if this.pinned else 0
+
+    def _heed_fixed(self, v: int, link: Link) -> None:
+        other = link.other if link.service == v else link.service
+        if other not in self._open:
+            self._narrow(link, other, self._fixed.get(other, 0), v)
+        elif link.tie is Tie.APART:
+            # Pinned copies bind from the start, whatever their service chooses besides.
+            self._open[v].allowed &= ~self._problem.variables[other].pinned
+
+    # Leaves ---------------------------------------------------------------------------------------
+
+    def _keep_if_better(self) -> None:
+        worth, squares, best = self.worth(self._chosen), self._loads.squares(), self._best
+        if best is not None:
+            if worth < best.worth:
+                return
+            if worth == best.worth and not (self._balance and squares < best.squares):
+                return
+        self._best = Found(chosen=dict(self._chosen), worth=worth, squares=squares)
+
+    def worth(self, chosen: dict[int, Mask]) -> int:
+        """Levels 1 to 3 of a complete choice for these variables, packed."""
+        variables = self._problem.variables
+        seats = {**self._fixed, **chosen}
+        total = sum(variables[v].worth(mask) for v, mask in chosen.items())
+        for link in self._wishes.values():
+            service = seats.get(link.service, 0) | variables[link.service].pinned
+            other = seats.get(link.other, 0) | variables[link.other].pinned
+            scored = link.score * self._problem.scale.preference
+            total += scored * (service & other).bit_count()
+        if self._restarting:
+            total -= restart_cost(self._problem, seats, self._restarting)
+        return total

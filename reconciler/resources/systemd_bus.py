@@ -12,7 +12,7 @@ from typing import Any
 
 from dbus_fast import BusType, Message, MessageType
 from dbus_fast.aio import MessageBus
-from dbus_fast.errors import DBusError
+from dbus_fast.errors import DBusFastError
 
 MANAGER = "org.freedesktop.systemd1.Manager"
 UNIT = "org.freedesktop.systemd1.Unit"
@@ -20,15 +20,15 @@ PROPERTIES = "org.freedesktop.DBus.Properties"
 
 _NAME = "org.freedesktop.systemd1"
 _PATH = "/org/freedesktop/systemd1"
+_SIGNALS = f"type='signal',sender='{_NAME}'"
 _MATCHES = (
-    f"type='signal',sender='{_NAME}',interface='{MANAGER}',member='JobRemoved'",
-    f"type='signal',sender='{_NAME}',interface='{PROPERTIES}',member='PropertiesChanged',"
-    f"path_namespace='{_PATH}/unit'",
+    f"{_SIGNALS},interface='{MANAGER}',member='JobRemoved'",
+    f"{_SIGNALS},interface='{PROPERTIES}',path_namespace='{_PATH}/unit'",
 )
 _JOBS_KEPT_MAX = 256
 _RECONNECT_S = 1.0
 
-UnitListener = Callable[[str, dict[str, Any]], None]
+UnitListener = Callable[[dict[str, Any] | None], None]
 
 
 class BusGone(ConnectionError):  # noqa: N818 - it names what happened
@@ -51,7 +51,7 @@ class SystemdBus:
         self._bus: MessageBus | None = None
         self._connecting = asyncio.Lock()
         self._jobs: dict[str, asyncio.Future[str]] = {}
-        self._listeners: dict[str, list[Callable[[dict[str, Any] | None], None]]] = {}
+        self._listeners: dict[str, list[UnitListener]] = {}
         self._keeper: asyncio.Task[None] | None = None
 
     async def call(
@@ -82,9 +82,7 @@ class SystemdBus:
 
     async def properties(self, path: str, interface: str = UNIT) -> dict[str, Any]:
         """All properties of a unit under one interface."""
-        (found,) = await self.call(
-            "GetAll", "s", (interface,), path=path, interface=PROPERTIES
-        )
+        (found,) = await self.call("GetAll", "s", (interface,), path=path, interface=PROPERTIES)
         return {name: variant.value for name, variant in found.items()}
 
     async def job(self, member: str, unit: str) -> str:
@@ -103,9 +101,7 @@ class SystemdBus:
         finally:
             self._jobs.pop(path, None)
 
-    def listen(
-        self, path: str, changed: Callable[[dict[str, Any] | None], None]
-    ) -> Callable[[], None]:
+    def listen(self, path: str, changed: UnitListener) -> Callable[[], None]:
         """Hear of property changes of a unit; of None after a reconnect, when anything may have changed.
 
         Returns what ends it.
@@ -135,10 +131,10 @@ class SystemdBus:
                 return self._bus
             self._drop("the bus went away")
             with _bus_troubles():
-                bus = await MessageBus(
-                    bus_address=self._address, bus_type=BusType.SYSTEM
-                ).connect()
+                bus = await MessageBus(bus_address=self._address, bus_type=BusType.SYSTEM).connect()
             self._bus = bus
+            if self._keeper is None or self._keeper.done():
+                self._keeper = asyncio.create_task(self._keep())
             bus.add_message_handler(self._receive)
             for rule in _MATCHES:
                 await _call(bus, _match(rule))
@@ -147,8 +143,6 @@ class SystemdBus:
             )
             with contextlib.suppress(RefusedBySystemd):  # already subscribed
                 await _call(bus, subscribe)
-            if self._keeper is None or self._keeper.done():
-                self._keeper = asyncio.create_task(self._keep())
             return bus
 
     async def _keep(self) -> None:
@@ -157,7 +151,7 @@ class SystemdBus:
             bus = self._bus
             if bus is not None:
                 with contextlib.suppress(Exception):  # the reason is of no use; the break is
-                    await bus.wait_for_disconnect()
+                    await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
             self._fail_jobs("the bus went away")
             while self._listeners:
                 await asyncio.sleep(_RECONNECT_S)
@@ -233,5 +227,5 @@ def _bus_troubles() -> Iterator[None]:
     """Whatever a broken or missing bus raises, as one exception."""
     try:
         yield
-    except (OSError, EOFError, DBusError, ValueError) as trouble:
+    except (OSError, EOFError, DBusFastError, ValueError) as trouble:
         raise BusGone(f"systemd cannot be reached: {trouble}") from trouble

@@ -17,8 +17,8 @@ in `attended` time, which stands still while the watcher does.
 
 Law: no node is lost before `lost_ms` of silence, nor suspect before `suspect_ms`. A node that stays silent
 only ever gets worse, and a heartbeat makes it alive at once. Of the time between two calls at most `every_ms`
-is held against anybody. Two intervals before a controller that was cut off calls its first node lost, it
-suspects them all, and by then has no quorum (`votes`).
+is held against anybody. A watcher who was cut off suspects all before he calls the first of them lost, as
+long as their last heartbeats lie within two intervals: by then he has no quorum (`votes`).
 
 Nothing here is proof: a lost node may well be running. Nothing here reads a clock.
 Source: the deviation is that of RFC 6298 (2.3); attended time is our answer to Lifeguard's local health.

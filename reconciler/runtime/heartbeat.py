@@ -20,9 +20,10 @@ In the controller:
     listener.dismiss(node)                                   # when the node leaves the intent, not its stream
     listener.close()
 
-Law: a datagram that is not sealed with the key of a live session calls nobody and changes nothing but a count.
+Law: a datagram not sealed with the key of a live session calls nobody and changes nothing but a count.
 """
 
+import contextlib
 import json
 import secrets
 import socket
@@ -46,6 +47,7 @@ DRAIN_MAX = 512
 """Datagrams taken in one go, before the loop's other work gets its turn."""
 RESPAWN_MS = 1_000
 _RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
+_SO_RCVBUFFORCE = 33  # socket(7); Python does not name it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +145,9 @@ class Speaker:
     def _spawn(self) -> tuple["Popen[bytes]", socket.socket]:
         import subprocess
 
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours, theirs = socket.socketpair(
+            socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK
+        )
         with theirs:
             process = subprocess.Popen(
                 [sys.executable, "-I", "-m", f"{__name__}_process", str(theirs.fileno())],
@@ -153,7 +157,6 @@ class Speaker:
                 cwd="/",
                 env={},
             )
-        ours.setblocking(False)
         ours.send(json.dumps({"boot": self._boot}).encode())
         return process, ours
 
@@ -223,6 +226,13 @@ class HeartbeatListener:
         self._heard(node, beat, clock.monotonic_ms())
 
 
+def _widen(bound: socket.socket) -> None:
+    """Make room for bursts: beyond the system's limit where we may, up to it where not."""
+    with contextlib.suppress(OSError):
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+        bound.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER_BYTES)
+
+
 def _bind(address: tuple[str, int]) -> socket.socket:
     try:
         family, kind, protocol, _, place = socket.getaddrinfo(
@@ -233,7 +243,7 @@ def _bind(address: tuple[str, int]) -> socket.socket:
         raise Unreachable(f"cannot hear heartbeats on {address[0]}: {trouble}") from trouble
     try:
         bound.bind(place)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+        _widen(bound)
     except OSError as trouble:
         bound.close()
         raise Unreachable(

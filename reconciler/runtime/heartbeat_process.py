@@ -123,7 +123,6 @@ class _Link:
 
 def run(pipe: socket.socket) -> None:
     """Speak until the agent has been dead for long enough."""
-    pipe.setblocking(False)
     poll = select.poll()
     poll.register(pipe, select.POLLIN)
     mouth: Mouth | None = None

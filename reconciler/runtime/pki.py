@@ -163,9 +163,8 @@ def create_authority(directory: Path, *, cluster: str, days: int = AUTHORITY_LIF
 
     key = _new_key()
     builder = (
-        _builder(f"{cluster} authority", cluster, days=days)
+        _builder(f"{cluster} authority", cluster, key.public_key(), days=days)
         .issuer_name(_name(f"{cluster} authority", cluster))
-        .public_key(key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(authority=True), critical=True)
         .add_extension(_alternative_name(f"{_SCHEME}://{cluster}"), critical=False)
@@ -301,7 +300,7 @@ def _cluster(authority: "x509.Certificate") -> str:
     return _uri_of(authority).removeprefix(f"{_SCHEME}://")
 
 
-def _leaf(  # noqa: PLR0913, PLR0917
+def _leaf(
     authority: "x509.Certificate",
     signer: "EllipticCurvePrivateKey",
     public: "EllipticCurvePublicKey",
@@ -316,9 +315,8 @@ def _leaf(  # noqa: PLR0913, PLR0917
     identity = Identity(cluster=_cluster(authority), role=role, name=name)
     uses = [Use.CLIENT_AUTH, *([Use.SERVER_AUTH] if role is Role.CONTROLLER else [])]
     builder = (
-        _builder(f"{role} {name}", identity.cluster, days=days)
+        _builder(f"{role} {name}", identity.cluster, public, days=days)
         .issuer_name(authority.subject)
-        .public_key(public)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(authority=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
@@ -360,7 +358,9 @@ def _name(common: str, cluster: str) -> "x509.Name":
     )
 
 
-def _builder(common: str, cluster: str, *, days: int) -> "x509.CertificateBuilder":
+def _builder(
+    common: str, cluster: str, public: "EllipticCurvePublicKey", *, days: int
+) -> "x509.CertificateBuilder":
     from cryptography import x509
 
     now = clock.utc()
@@ -370,6 +370,8 @@ def _builder(common: str, cluster: str, *, days: int) -> "x509.CertificateBuilde
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - BACKDATE)
         .not_valid_after(now + timedelta(days=days))
+        .public_key(public)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
     )
 
 
@@ -402,15 +404,10 @@ def _authority_key_id(public: "EllipticCurvePublicKey") -> "x509.AuthorityKeyIde
 
 
 def _sign(builder: "x509.CertificateBuilder", signer: "EllipticCurvePrivateKey") -> bytes:
-    from cryptography import x509
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    subject = builder._public_key
-    complete = builder.add_extension(
-        x509.SubjectKeyIdentifier.from_public_key(subject), critical=False
-    )
-    return complete.sign(signer, hashes.SHA256()).public_bytes(Encoding.PEM)
+    return builder.sign(signer, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
 def _write(path: Path, data: bytes, *, mode: int, replace: bool) -> None:

@@ -20,7 +20,7 @@ peer that has been silent for `silence_ms`: that is the bound within which a dea
     stream = await connect([("10.0.0.9", 7410)], credentials, Role.CONTROLLER)   # the side that dials
 
 Law: `send` never waits and never grows without bound: a peer that does not read is dropped. Somebody has to
-be receiving at all times, or the peer's silence goes unnoticed. This module knows nothing of what messages mean.
+be receiving at all times, or the peer's silence goes unnoticed. What messages mean is not known here.
 """
 
 import asyncio
@@ -214,7 +214,7 @@ class Stream:
 class Server:
     """A listening port. Made by `serve`; `close` ends it and every stream it made."""
 
-    def __init__(  # noqa: PLR0913 - `serve` is the door; this only keeps what it was given
+    def __init__(
         self,
         listener: socket.socket,
         credentials: Credentials,
@@ -349,7 +349,7 @@ async def serve(
     handler: Handler,
     *,
     roles: Collection[Role] = (Role.AGENT, Role.OPERATOR),
-    timing: Timing = Timing(),  # noqa: B008 - a frozen value
+    timing: Timing = Timing(),
     notice: Notice = lambda _address, _why: None,
 ) -> Server:
     """Listen, and run `handler` for every peer that has proven itself in one of these roles.
@@ -367,7 +367,7 @@ async def serve(
         listener.listen(512)
     except OSError as trouble:
         raise Unreachable(f"cannot listen on {_text(address)}: {trouble}") from trouble
-    listener.setblocking(False)
+    listener.settimeout(0)
     return Server(listener, credentials, handler, roles=roles, timing=timing, notice=notice)
 
 
@@ -377,7 +377,7 @@ async def connect(
     expect_role: Role,
     *,
     expect_name: str | None = None,
-    timing: Timing = Timing(),  # noqa: B008 - a frozen value
+    timing: Timing = Timing(),
 ) -> Stream:
     """Connect to the first of these addresses where a member in that role answers and takes us.
 
@@ -435,12 +435,8 @@ async def _dial(
     )
     try:
         peer, expires = _identify(writer)
-        own = credentials.identity
-        if peer.cluster != own.cluster:
-            raise Refused(f"{peer.uri} is not of cluster {own.cluster}")
-        if peer.role is not expect_role or expect_name not in {None, peer.name}:
-            raise Refused(f"{peer.uri} answered, not {expect_role} {expect_name or ''}".rstrip())
-        _read_greeting(await reader.readline(), own)
+        _expect(peer, credentials.identity.cluster, expect_role, expect_name)
+        _read_greeting(await reader.readline(), credentials.identity)
         _set_options(writer, timing)
         return Stream(reader, writer, peer=peer, peer_expires=expires, timing=timing)
     except BaseException:
@@ -448,8 +444,15 @@ async def _dial(
         raise
 
 
+def _expect(peer: Identity, cluster: str, role: Role, name: str | None) -> None:
+    if peer.cluster != cluster:
+        raise Refused(f"{peer.uri} is not of cluster {cluster}")
+    if peer.role is not role or name not in {None, peer.name}:
+        raise Refused(f"{peer.uri} answered, not {role} {name or ''}".rstrip())
+
+
 def _read_greeting(line: bytes, own: Identity) -> None:
-    """Believe in the link only now: with TLS 1.3 a server judges our certificate after our handshake ended."""
+    """Believe in the link only now: a TLS 1.3 server judges our certificate after our handshake ended."""
     text = line.decode("utf-8", "replace").strip()
     if not text:
         raise Refused(

@@ -14,15 +14,22 @@ NODE = os.environ.get("RECONCILE_NODE") or os.uname().nodename
 
 
 def main(name: str, port: int, serve: Callable[..., None]) -> int:
-    """Do what the command line says; returns the exit status. `serve` gets the listening socket."""
-    match sys.argv[1:]:
+    """Do what the command line says; returns the exit status. `serve` gets the listening socket.
+
+    A port after the verb makes a second server of the same kind, with its own pid file.
+    """
+    verb, *own_port = sys.argv[1:] or [""]
+    if own_port:
+        port = int(own_port[0])
+        name = f"{name}-{port}"
+    match [verb]:
         case ["start"]:
             return start(name, port, serve)
         case ["stop"]:
             return stop(name)
         case ["status"]:
             return status(name)
-    print(f"usage: {name} start|stop|status", file=sys.stderr)
+    print(f"usage: {name} start|stop|status [PORT]", file=sys.stderr)
     return 2
 
 
@@ -76,7 +83,7 @@ def running(name: str) -> int:
         with open(pidfile(name)) as file:
             pid = int(file.read())
         with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return pid if f"/{name}\0".encode() in file.read() else 0
+            return pid if f"/{name.partition('-')[0]}\0".encode() in file.read() else 0
     except (OSError, ValueError):
         return 0
 

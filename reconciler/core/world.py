@@ -33,7 +33,7 @@ class Copies:
     """Running with a definition that is no longer wanted."""
     pinned: Mask = 0
     silent: Mask = 0
-    """The pinned ones that nobody hears of: they may run, and cannot be relied on."""
+    """The pinned ones that may run and cannot be relied on: unheard, unknown, blocked or broken."""
 
     @property
     def healthy(self) -> Mask:
@@ -169,7 +169,8 @@ def _sort_copies(
                 )
                 if not free:
                     pinned |= bit
-                    silent |= bit if copy.certainty is not Certainty.OBSERVED else 0
+                    well = copy.certainty is Certainty.OBSERVED and not copy.blocked
+                    silent |= 0 if well and not copy.failed else bit
                     continue
                 running |= bit
                 failed |= bit if copy.failed else 0

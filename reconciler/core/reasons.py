@@ -1,0 +1,285 @@
+"""Reasons: every action and every service that does not run says why, with its line or its fact.
+
+The first reason is the one to tell people. A move and a restart have one reason, told on both halves.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from reconciler.core.drift import Drift
+from reconciler.core.eligibility import first_ban
+from reconciler.core.problem import Problem
+from reconciler.core.relations import Link, Tie
+from reconciler.core.world import Mask, bits
+from reconciler.model.ids import NodeName
+from reconciler.model.intent import Mandate, Origin
+from reconciler.model.observed import Certainty, Copy, Liveness
+from reconciler.model.placement import Reason, Unplaced, Why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Because:
+    """Answers why, about one problem and one choice of nodes."""
+
+    problem: Problem
+    chosen: Sequence[Mask]
+    drift: Drift
+
+    def seats(self, v: int) -> Mask:
+        """Every node with a copy in the end, the pinned ones included."""
+        return self.chosen[v] | self.problem.variables[v].pinned
+
+    def stop(self, v: int, at: int) -> tuple[Reason, ...]:
+        """Why a running copy is stopped."""
+        staying = self.chosen[v] >> at & 1
+        return tuple(self._why_restart(v, at) if staying else self._why_leave(v, at))
+
+    def start(self, v: int, at: int) -> tuple[Reason, ...]:
+        """Why a copy is started here."""
+        if self.drift.stop[v] >> at & 1:
+            return tuple(self._why_restart(v, at))
+        return tuple(self._why_arrive(v, at))
+
+    def probe(self, v: int, at: int) -> tuple[Reason, ...]:
+        """Why a node is asked before anything starts."""
+        name, node = self.problem.world.services[v].name, self._node(at)
+        text = f'nobody has looked yet whether "{name}" runs on {node}'
+        return (Reason(why=Why.NOT_PROBED, text=text, node=node),)
+
+    def removed(self, copy: Copy) -> tuple[Reason, ...]:
+        """Why a copy of an unknown service is stopped."""
+        text = f'"{copy.service}" is no longer in the intent'
+        return (Reason(why=Why.REMOVED, text=text, node=copy.node),)
+
+    def unplaced(self, v: int) -> Unplaced | None:
+        """Why a service runs fewer copies than wanted; None when it does not."""
+        service, variable = self.problem.world.services[v], self.problem.variables[v]
+        if not service.enabled:
+            return None
+        here = self.chosen[v] | variable.reliable
+        wanted = service.replicas if service.replicas is not None else self._possible(v)
+        if here.bit_count() >= wanted:
+            return None
+        held = tuple(self._held(v))
+        elsewhere = tuple(
+            reason
+            for at in bits(self.problem.world.everywhere & ~self.seats(v))
+            if (reason := self._why_not(v, at)) is not None
+        )
+        waiting = (Why.NO_PROOF, Why.NO_QUORUM, Why.BLOCKED, Why.UNKNOWN_STATE)
+        reasons = held + elsewhere or (self._too_few_nodes(v, wanted),)
+        return Unplaced(
+            service=service.name,
+            wanted=wanted,
+            placed=here.bit_count(),
+            blocked=any(reason.why in waiting for reason in reasons),
+            reasons=reasons,
+        )
+
+    # One copy -------------------------------------------------------------------------------------
+
+    def _why_restart(self, v: int, at: int) -> Iterator[Reason]:
+        world, bit = self.problem.world, 1 << at
+        name, node = world.services[v].name, self._node(at)
+        if world.copies[v].failed & bit:
+            yield Reason(why=Why.FAILED, text=self._failure(v, at), node=node)
+        if world.copies[v].changed & bit:
+            yield Reason(
+                why=Why.CHANGED,
+                text=f'the definition of "{name}" changed',
+                origin=world.services[v].origin,
+                node=node,
+            )
+        for link in self._suppliers(v):
+            supplier = world.services[link.other].name
+            if not self._relies(link, at):
+                yield Reason(
+                    why=Why.DEPENDS,
+                    text=f'"{name}" runs only while "{supplier}" does, which stops or starts',
+                    origin=link.origin,
+                    node=node,
+                )
+
+    def _why_leave(self, v: int, at: int) -> Iterator[Reason]:
+        world, variable = self.problem.world, self.problem.variables[v]
+        name, node, bit = world.services[v].name, self._node(at), 1 << at
+        ban = first_ban(self.problem.bans[v], at)
+        if ban is not None:
+            yield ban.reason(world, at)
+            return
+        blocking = self._why_not(v, at)
+        if blocking is not None:
+            yield blocking
+            return
+        worth = self._worth(v, at)
+        better = [there for there in bits(self.chosen[v]) if self._worth(v, there) > worth]
+        if better:
+            yield self._preferred(v, at, better[0])
+        elif variable.running.bit_count() > self.chosen[v].bit_count():
+            text = f'"{name}" has a copy too many'
+            yield Reason(why=Why.EXTRA_COPY, text=text, node=node)
+        elif world.copies[v].failed & bit:
+            yield Reason(why=Why.FAILED, text=self._failure(v, at), node=node)
+        else:
+            text = f'"{name}" makes room on {node} for others'
+            yield Reason(why=Why.MAKES_ROOM, text=text, node=node)
+
+    def _why_arrive(self, v: int, at: int) -> Iterator[Reason]:
+        world = self.problem.world
+        name, node = world.services[v].name, self._node(at)
+        leaving = list(bits(self.drift.leaving(v)))
+        if leaving:
+            yield from self._why_leave(v, leaving[0])
+            return
+        lost = [
+            state.name
+            for state in world.states
+            if state.liveness is Liveness.LOST and self._ran_on(v, state.name)
+        ]
+        if lost:
+            text = f'{lost[0]} is lost, where "{name}" ran'
+            yield Reason(why=Why.NODE_LOST, text=text, node=lost[0])
+            return
+        running = (world.copies[v].running & self.chosen[v]).bit_count()
+        wanted = world.services[v].replicas
+        of = "on every eligible node" if wanted is None else f"{wanted} wanted, {running} running"
+        yield Reason(
+            why=Why.WANTED, text=f'"{name}": {of}', origin=world.services[v].origin, node=node
+        )
+
+    def _preferred(self, v: int, at: int, there: int) -> Reason:
+        name = self.problem.world.services[v].name
+        for rule in self.problem.world.intent.locations:
+            if rule.service == name and not isinstance(rule.strength, Mandate):
+                inside = {self._node(at) in rule.nodes, self._node(there) in rule.nodes}
+                if len(inside) > 1:
+                    return self._prefer(name, there, rule.origin)
+        return self._prefer(name, there, None)
+
+    def _prefer(self, name: str, there: int, origin: Origin | None) -> Reason:
+        node = self._node(there)
+        text = f'"{name}" prefers {node} by more than its stickiness'
+        return Reason(why=Why.PREFERRED, text=text, origin=origin, node=node)
+
+    # Why not ----------------------------------------------------------------------------------------
+
+    def _held(self, v: int) -> Iterator[Reason]:
+        """Copies that stand in the way: on silent nodes, unknown, blocked."""
+        world = self.problem.world
+        for copy in world.observed.copies:
+            if copy.service != world.services[v].name or copy.node not in world.node_index:
+                continue
+            at = world.node_index[copy.node]
+            if not world.copies[v].silent >> at & 1:
+                continue
+            state = world.states[at].liveness
+            if state is not Liveness.ALIVE:
+                word = "has not been heard" if state is Liveness.UNKNOWN else f"is {state}"
+                text = (
+                    f'"{copy.service}" ran on {copy.node}, which {word}: no proof that it stopped'
+                )
+                yield Reason(why=Why.NO_PROOF, text=text, node=copy.node)
+            elif copy.blocked is not None:
+                yield Reason(why=Why.BLOCKED, text=copy.blocked, node=copy.node)
+            elif copy.certainty is not Certainty.OBSERVED:
+                text = f'nobody can tell whether "{copy.service}" runs on {copy.node}'
+                yield Reason(why=Why.UNKNOWN_STATE, text=text, node=copy.node)
+            else:
+                yield Reason(why=Why.FAILED, text=self._failure(v, at), node=copy.node)
+
+    def _why_not(self, v: int, at: int) -> Reason | None:
+        """What keeps a copy from this node, as everything else is placed."""
+        ban = first_ban(self.problem.bans[v], at)
+        if ban is not None:
+            return ban.reason(self.problem.world, at)
+        for link in self.problem.links[v]:
+            reason = self._link_reason(link, v, at)
+            if reason is not None:
+                return reason
+        return self._room_reason(v, at)
+
+    def _link_reason(self, link: Link, v: int, at: int) -> Reason | None:
+        world, bit, node = self.problem.world, 1 << at, self._node(at)
+        other = link.other if link.service == v else link.service
+        name, with_name = world.services[v].name, world.services[other].name
+        if link.promoted and link.service == v:
+            text = f'"{name}" needs a promoted copy of "{with_name}", and nothing is promoted yet'
+            return Reason(why=Why.NEEDS, text=text, origin=link.origin, node=node)
+        match link.tie:
+            case Tie.TOGETHER if link.service == v and not self.seats(other) & bit:
+                text = (
+                    f'"{name}" needs "{with_name}" on the same node, which does not run on {node}'
+                )
+                return Reason(why=Why.NEEDS, text=text, origin=link.origin, node=node)
+            case Tie.APART if self.seats(other) & bit:
+                text = f'"{name}" may not run beside "{with_name}", which runs on {node}'
+                return Reason(why=Why.NOT_WITH, text=text, origin=link.origin, node=node)
+            case Tie.AFTER if link.service == v and not (
+                self.chosen[other] | self.problem.variables[other].reliable
+            ):
+                text = f'"{name}" runs only while "{with_name}" does, which runs nowhere'
+                return Reason(why=Why.DEPENDS, text=text, origin=link.origin, node=node)
+        return None
+
+    def _room_reason(self, v: int, at: int) -> Reason | None:
+        problem = self.problem
+        for resource, amount in problem.variables[v].demand:
+            left = problem.room[at][resource] - sum(
+                used
+                for variable in problem.variables
+                if variable.demand and self.chosen[variable.index] >> at & 1 and variable.index != v
+                for which, used in variable.demand
+                if which == resource
+            )
+            if left < amount:
+                node, name = self._node(at), problem.world.services[v].name
+                text = (
+                    f'"{name}" needs {amount} {problem.resources[resource]}, '
+                    f"{node} has {max(left, 0)} left"
+                )
+                return Reason(why=Why.CAPACITY, text=text, node=node)
+        return None
+
+    def _too_few_nodes(self, v: int, wanted: int) -> Reason:
+        service = self.problem.world.services[v]
+        text = f'"{service.name}" wants {wanted} copies, one on a node at most'
+        return Reason(why=Why.ENOUGH, text=text, origin=service.origin)
+
+    # Facts ----------------------------------------------------------------------------------------
+
+    def _possible(self, v: int) -> int:
+        """How many nodes the operators meant by `all`: those that no rule or mode of theirs excludes."""
+        allowed = self.problem.world.everywhere
+        for ban in self.problem.bans[v]:
+            if ban.why in (Why.ONLY_ELSEWHERE, Why.BANNED, Why.STANDBY, Why.MAINTENANCE):
+                allowed &= ~ban.mask
+        return allowed.bit_count()
+
+    def _suppliers(self, v: int) -> Iterator[Link]:
+        return (
+            link for link in self.problem.links[v] if link.tie is Tie.AFTER and link.service == v
+        )
+
+    def _relies(self, link: Link, at: int) -> bool:
+        standing = self.drift.steady[link.other] | self.problem.variables[link.other].pinned
+        if self.seats(link.other) >> at & 1:
+            return bool(standing >> at & 1)
+        return bool(standing)
+
+    def _worth(self, v: int, at: int) -> int:
+        bit = 1 << at
+        return next((worth for worth, mask in self.problem.variables[v].tiers if mask & bit), 0)
+
+    def _node(self, at: int) -> NodeName:
+        return self.problem.world.node_names[at]
+
+    def _ran_on(self, v: int, node: NodeName) -> bool:
+        name = self.problem.world.services[v].name
+        return any(c.service == name and c.node == node for c in self.problem.world.observed.copies)
+
+    def _failure(self, v: int, at: int) -> str:
+        name, node = self.problem.world.services[v].name, self._node(at)
+        for failure in self.problem.world.observed.failures:
+            if failure.service == name and failure.node == node:
+                return f'"{name}" failed on {node} ({failure.operation}: {failure.reason})'
+        return f'"{name}" failed on {node}'

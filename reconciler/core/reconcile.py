@@ -1,0 +1,72 @@
+"""The product in one page: from intent and facts to a decision.
+
+Every stage is a pure function with its own type of result, and none reaches back:
+
+    world       names become numbers, copies become permissions, silence never becomes "stopped"
+    relations   groups and constraints, spelled out between services
+    rules       which nodes are banned for which service, and why
+    problem     what remains to be chosen, and what each choice is worth
+    assignment  the best choice, and whether that is proven
+    drift       what must stop and start to get there
+    plan        those actions as a graph; `core.verify` checks it independently before it is used
+
+Law: equal inputs give equal decisions, whatever the order of the input; time is an input.
+"""
+
+from reconciler.core.drift import find_drift
+from reconciler.core.eligibility import Rules, holds, read_rules
+from reconciler.core.ordering import make_plan
+from reconciler.core.placement import Assignment, assign
+from reconciler.core.problem import Problem, pose
+from reconciler.core.reasons import Because
+from reconciler.core.relations import read_relations
+from reconciler.core.world import World, bits, read_world
+from reconciler.model.ids import Millis
+from reconciler.model.intent import Intent
+from reconciler.model.observed import Observed
+from reconciler.model.placement import Placement, Score, Seat
+from reconciler.model.plan import Decision
+
+
+def reconcile(intent: Intent, observed: Observed, now_ms: Millis) -> Decision:
+    """Decide where everything should run, and the fewest actions that get it there."""
+    world = read_world(intent, observed)
+    relations = read_relations(world)
+    rules = read_rules(world, now_ms)
+    problem = pose(world, relations, rules)
+    assignment = assign(problem)
+    drift = find_drift(problem, assignment.chosen)
+    because = Because(problem=problem, chosen=assignment.chosen, drift=drift)
+    return Decision(
+        placement=_placement(problem, assignment, because),
+        plan=make_plan(problem, drift, because),
+        wake_at_ms=_wake_at(world, rules),
+    )
+
+
+def _placement(problem: Problem, assignment: Assignment, because: Because) -> Placement:
+    world, scale = problem.world, problem.scale
+    seats = tuple(
+        Seat(service=service.name, node=world.node_names[at], instance=number)
+        for v, service in enumerate(world.services)
+        for number, at in enumerate(bits(assignment.chosen[v] | problem.variables[v].reliable))
+    )
+    unplaced = (because.unplaced(v) for v in range(len(world.services)))
+    return Placement(
+        seats=seats,
+        unplaced=tuple(one for one in unplaced if one is not None),
+        score=Score(levels=scale.levels(assignment.worth)),
+        optimal=assignment.proven,
+        bound=None if assignment.proven else Score(levels=scale.levels(assignment.bound)),
+    )
+
+
+def _wake_at(world: World, rules: Rules) -> Millis | None:
+    """When the first ban that stands on failures runs out."""
+    ends = [
+        failure.last_ms + service.failures_forget_ms
+        for service in world.services
+        for failure in rules.failures.get(service.name, ())
+        if holds(failure, service, rules.now_ms)
+    ]
+    return Millis(min(ends)) if ends else None

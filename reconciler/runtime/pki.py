@@ -2,7 +2,7 @@
 
 A certificate says `reconciler://CLUSTER/ROLE/NAME` in its one URI alternative name, and that is all that
 is ever believed of it: no host names, so that addresses can change freely. One authority serves one cluster.
-Keys are written 0600 in a directory of 0700, each file whole or not at all, and never over an existing key.
+Keys are written 0600 in a directory of 0700, each file whole or not at all, and never over an existing one.
 
     pki.create_authority(directory, cluster="shop")
     pki.issue(directory, pki.Role.AGENT, "alpha")
@@ -158,7 +158,8 @@ def create_authority(directory: Path, *, cluster: str, days: int = AUTHORITY_LIF
     """
     _check_name(cluster)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    directory.chmod(0o700)
+    if stat.S_IMODE(directory.stat().st_mode) & 0o022:
+        raise Refused(f"{directory}: others may write here; keep keys in a directory of your own")
     from cryptography import x509
 
     key = _new_key()
@@ -313,6 +314,7 @@ def _leaf(
     from cryptography.x509.oid import ExtendedKeyUsageOID as Use
 
     identity = Identity(cluster=_cluster(authority), role=role, name=name)
+    _check_name(identity.cluster)
     uses = [Use.CLIENT_AUTH, *([Use.SERVER_AUTH] if role is Role.CONTROLLER else [])]
     builder = (
         _builder(f"{role} {name}", identity.cluster, public, days=days)

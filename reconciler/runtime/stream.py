@@ -87,6 +87,8 @@ class Stream:
         self.address = address_of(writer)
         self.ended: str | None = None
         """Why the stream has ended; None while it stands."""
+        self.heard_ms = clock.monotonic_ms()
+        """When the peer last sent anything, signs of life included."""
         self._reader = reader
         self._writer = writer
         self._timing = timing
@@ -173,6 +175,7 @@ class Stream:
         silence_s = self._timing.silence_ms / 1000
         async with asyncio.timeout(silence_s):
             head = await self._reader.readexactly(1)
+        self.heard_ms = clock.monotonic_ms()
         async with asyncio.timeout(self._timing.frame_ms / 1000):
             head += await self._reader.readexactly(_LENGTH_BYTES - 1)
             length = int.from_bytes(head, "big")

@@ -1,0 +1,356 @@
+"""What no placement could ever satisfy: cycles, together and apart, no eligible node, not enough room.
+
+Works on the assembled intent. Each check explains itself with the names and lines that contradict each
+other. Only what holds whatever the cluster's state is an error here; the rest is the planner's to say.
+"""
+
+from collections.abc import Iterator
+
+from reconciler.config.problems import Problems, listed
+from reconciler.config.yaml_tree import quoted
+from reconciler.model.ids import NodeName, ServiceName
+from reconciler.model.intent import (
+    Amounts,
+    Colocation,
+    Group,
+    Intent,
+    Location,
+    Mandate,
+    Ordering,
+    Origin,
+    Role,
+    Service,
+)
+
+Edges = dict[str, dict[str, Origin | None]]
+"""From each thing to the others that it leads to, and the line that says so."""
+
+
+def members_of(intent: Intent) -> dict[str, tuple[ServiceName, ...]]:
+    """The services behind each name of a constraint: a group's members, or the service alone."""
+    found = {str(service.name): (service.name,) for service in intent.services}
+    known = set(found)
+    for group in intent.groups:
+        found[group.name] = tuple(name for name in group.members if name in known)
+    return found
+
+
+# Ordering cycles -----------------------------------------------------------------------------------
+
+
+def check_cycles(intent: Intent, problems: Problems) -> None:
+    """Report each set of services that wait for each other in a circle, once."""
+    edges = _before(intent.orderings, intent.groups)
+    while (cycle := _cycle(edges)) is not None:
+        steps = []
+        for first, then in zip(cycle, cycle[1:], strict=False):
+            steps.append(f"{_bare(first)} before {_bare(then)} ({edges[first][then]})")
+        lines = [edges[first][then] for first, then in zip(cycle, cycle[1:], strict=False)]
+        path = " -> ".join(_path(cycle))
+        problems.add(
+            "R030",
+            f"Each of these waits for the one before it, in a circle: {path}. "
+            f"That is: {'; '.join(_visible(cycle, steps))}. Remove one of them.",
+            max((line for line in lines if line), key=_place, default=None),
+        )
+        del edges[cycle[-2]][cycle[-1]]
+
+
+_BEGIN, _END = "\0begin", "\0end"
+
+
+def _before(orderings: tuple[Ordering, ...], groups: tuple[Group, ...]) -> Edges:
+    """What starts before what. A group is two points around its members, so it costs no more than they."""
+    edges: Edges = {}
+    names = {group.name for group in groups}
+    for group in groups:
+        chain = [group.name + _BEGIN, *group.members, group.name + _END]
+        for first, then in zip(chain, chain[1:], strict=False):
+            edges.setdefault(first, {}).setdefault(then, group.origin)
+    for ordering in orderings:
+        if {ordering.first_action, ordering.then_action} & {"stop", "demote"}:
+            continue  # such an ordering says nothing of the order in which things start
+        first = ordering.first + _END if ordering.first in names else ordering.first
+        then = ordering.then + _BEGIN if ordering.then in names else ordering.then
+        edges.setdefault(first, {}).setdefault(then, ordering.origin)
+    return edges
+
+
+def _cycle(edges: Edges) -> list[str] | None:
+    """One cycle, first point repeated at its end; None if there is none.
+
+    Shape: one pass over N points and E edges, without recursion.
+    """
+    done: set[str] = set()
+    for start in edges:
+        if start in done:
+            continue
+        trail: dict[str, Iterator[str]] = {start: iter(edges[start])}
+        while trail:
+            here = next(reversed(trail))
+            step = next(trail[here], None)
+            if step is None:
+                done.add(here)
+                trail.popitem()
+            elif step in trail:
+                points = list(trail)
+                return [*points[points.index(step) :], step]
+            elif step not in done:
+                trail[step] = iter(edges.get(step, ()))
+    return None
+
+
+def _bare(point: str) -> str:
+    return quoted(point.split("\0", 1)[0])
+
+
+def _path(cycle: list[str]) -> list[str]:
+    """The names along a cycle, a group's two points said once."""
+    names = [_bare(point) for point in cycle]
+    return [name for number, name in enumerate(names) if number == 0 or name != names[number - 1]]
+
+
+def _visible(cycle: list[str], steps: list[str]) -> list[str]:
+    pairs = zip(cycle, cycle[1:], steps, strict=False)
+    return [step for first, then, step in pairs if _bare(first) != _bare(then)]
+
+
+def _place(origin: Origin) -> tuple[str, int, int]:
+    return origin.path, origin.line, origin.column
+
+
+# Together and apart --------------------------------------------------------------------------------
+
+Point = tuple[str, Role | None]
+"""Copies of a service, or those of its copies in one role."""
+
+
+class Together:
+    """What a copy's node must also run, along required colocations and groups."""
+
+    def __init__(self, intent: Intent) -> None:
+        self.needs: dict[Point, dict[Point, Origin | None]] = {}
+        self._needed_by: dict[Point, set[Point]] = {}
+        members = members_of(intent)
+        for group in intent.groups:
+            for first, then in zip(group.members, group.members[1:], strict=False):
+                self._add((then, None), (first, None), group.origin)
+        for colocation in intent.colocations:
+            if colocation.strength is Mandate.REQUIRED:
+                self._add_colocation(colocation, members)
+
+    def _add_colocation(
+        self, colocation: Colocation, members: dict[str, tuple[ServiceName, ...]]
+    ) -> None:
+        dependents, primaries = members[colocation.dependent], members[colocation.primary]
+        if not dependents or not primaries:
+            return
+        dependent = (dependents[0], _role(colocation.dependent_role))
+        primary = (primaries[-1], _role(colocation.primary_role))
+        self._add(dependent, primary, colocation.origin)
+
+    def _add(self, dependent: Point, primary: Point, line: Origin | None) -> None:
+        self.needs.setdefault(dependent, {}).setdefault(primary, line)
+        self._needed_by.setdefault(primary, set()).add(dependent)
+        for point in (dependent, primary):
+            if point[1] is not None:  # a promoted copy is a copy
+                self.needs.setdefault(point, {}).setdefault((point[0], None), None)
+                self._needed_by.setdefault((point[0], None), set()).add(point)
+
+    def reach(self, point: Point) -> dict[Point, Origin | None]:
+        """Everything that must be on the node of such a copy, itself included, and a line for each."""
+        found: dict[Point, Origin | None] = {point: None}
+        queue = [point]
+        while queue:
+            for needed, line in self.needs.get(queue.pop(), {}).items():
+                if needed not in found:
+                    found[needed] = line
+                    queue.append(needed)
+        return found
+
+    def followers(self, point: Point) -> set[Point]:
+        """Everything that needs such a copy on its node, itself included."""
+        found = {point}
+        queue = [point]
+        while queue:
+            fresh = self._needed_by.get(queue.pop(), set()) - found
+            found |= fresh
+            queue.extend(fresh)
+        return found
+
+
+def _role(role: Role | None) -> Role | None:
+    return None if role is Role.STARTED else role
+
+
+def check_together(intent: Intent, together: Together, problems: Problems) -> None:
+    """Report services that must share a node and must not."""
+    members = members_of(intent)
+    single = {
+        (service.name, role)
+        for service in intent.services
+        for role, count in ((None, service.replicas), (Role.PROMOTED, service.promoted))
+        if count == 1
+    }
+    for colocation in intent.colocations:
+        if colocation.strength is not Mandate.FORBIDDEN:
+            continue
+        for dependent in members[colocation.dependent]:
+            for primary in members[colocation.primary]:
+                one = (dependent, _role(colocation.dependent_role))
+                other = (primary, _role(colocation.primary_role))
+                why = _why_together(one, other, together, single)
+                if why:
+                    problems.add(
+                        "R031",
+                        f"{quoted(dependent)} and {quoted(primary)} may never share a node, and {why}. Remove "
+                        "one of the constraints, or give one of them a score.",
+                        colocation.origin,
+                    )
+
+
+def _why_together(one: Point, other: Point, together: Together, single: set[Point]) -> str | None:
+    common = together.followers(one) & together.followers(other)
+    if common:
+        name = min(point[0] for point in common)
+        lines = _lines(
+            together.reach(min(common, key=lambda point: (point[0], point[1] or ""))), {one, other}
+        )
+        what = "one needs the other" if name in {one[0], other[0]} else f"{quoted(name)} needs both"
+        return f"{what} on its node{lines}"
+    here, there = together.reach(one), together.reach(other)
+    shared = sorted((point for point in here.keys() & there.keys() & single), key=lambda p: p[0])
+    if shared:
+        lines = _lines(here | there, {shared[0]})
+        return f"both must run with the one copy of {quoted(shared[0][0])}{lines}"
+    return None
+
+
+def _lines(reach: dict[Point, Origin | None], points: set[Point]) -> str:
+    lines = sorted({line for point, line in reach.items() if point in points and line}, key=_place)
+    return f" ({', '.join(str(line) for line in lines)})" if lines else ""
+
+
+# Eligible nodes ------------------------------------------------------------------------------------
+
+
+class Eligibility:
+    """Which nodes may ever run each service, by mandates of location, alone or along colocations.
+
+    Shape: sets of nodes are bits of one integer; M services cost M and the locations that name them.
+    """
+
+    def __init__(self, intent: Intent, together: Together) -> None:
+        self._bits = {node.name: 1 << number for number, node in enumerate(intent.nodes)}
+        self._every = (1 << len(intent.nodes)) - 1
+        self._together = together
+        self.lines: dict[str, list[Origin]] = {}
+        self._alone: dict[str, int] = {}
+        members = members_of(intent)
+        for location in intent.locations:
+            if location.role is None and isinstance(location.strength, Mandate):
+                for name in members[location.service]:
+                    self._restrict(name, location)
+        self._masks: dict[str, int] = {}
+        self._sets: dict[int, frozenset[NodeName]] = {}
+
+    def _restrict(self, name: ServiceName, location: Location) -> None:
+        allowed = sum(self._bits[node] for node in location.nodes)
+        if location.strength is Mandate.FORBIDDEN:
+            allowed = self._every & ~allowed
+        self._alone[name] = self._alone.get(name, self._every) & allowed
+        if location.origin:
+            self.lines.setdefault(name, []).append(location.origin)
+
+    def needed(self, name: str) -> list[str]:
+        """The service and what must be on its node."""
+        if (name, None) not in self._together.needs:
+            return [name]
+        return [point[0] for point in self._together.reach((name, None))]
+
+    def mask(self, name: str) -> int:
+        """Eligible nodes as bits."""
+        if name not in self._masks:
+            found = self._every
+            for needed in self.needed(name):
+                found &= self._alone.get(needed, self._every)
+            self._masks[name] = found
+        return self._masks[name]
+
+    def nodes(self, name: str) -> frozenset[NodeName]:
+        """Eligible nodes by name."""
+        mask = self.mask(name)
+        if mask not in self._sets:
+            self._sets[mask] = frozenset(node for node, bit in self._bits.items() if mask & bit)
+        return self._sets[mask]
+
+
+def check_eligible(intent: Intent, eligibility: Eligibility, problems: Problems) -> None:
+    """Report services that no node may run, or fewer nodes than they want copies."""
+    for service in intent.services:
+        count = eligibility.mask(service.name).bit_count()
+        if count == 0:
+            names = eligibility.needed(service.name)
+            lines = [line for name in names for line in eligibility.lines.get(name, [])]
+            said = ", ".join(str(line) for line in sorted(set(lines), key=_place))
+            chain = f", with {listed(names[1:])} which it needs" if len(names) > 1 else ""
+            problems.add(
+                "R032",
+                f"The locations of {quoted(service.name)}{chain} leave no node ({said}). Let them share at "
+                "least one.",
+                service.origin,
+            )
+        elif service.replicas is not None and service.replicas > count:
+            problems.add(
+                "R036",
+                f"Service {quoted(service.name)} wants {service.replicas} copies, at most one on a node, and "
+                f"may run on {count} of the nodes only. Lower `replicas`, or write `all`.",
+                service.origin,
+            )
+
+
+# Room ----------------------------------------------------------------------------------------------
+
+
+def check_room(intent: Intent, eligibility: Eligibility, problems: Problems) -> None:
+    """Report services too large for every node that may run them, and demands that nothing limits."""
+    capacities = {node.name: dict(node.capacity) for node in intent.nodes}
+    limited = {resource for capacity in capacities.values() for resource in capacity}
+    seen: set[tuple[Amounts, int]] = set()
+    for service in intent.services:
+        mask = eligibility.mask(service.name)
+        if not service.demand or not mask or (service.demand, mask) in seen:
+            continue
+        nodes = eligibility.nodes(service.name)
+        if not any(_fits(service.demand, capacities[node]) for node in nodes):
+            problems.add("R033", _too_large(service, nodes, capacities), service.origin)
+        else:
+            seen.add((service.demand, mask))
+        for resource, _ in service.demand:
+            if resource not in limited:
+                problems.add(
+                    "R051",
+                    f"Services demand {quoted(resource)}, and no node has a capacity of that name, so it "
+                    "limits nothing. Add it to the nodes' `capacity`, or correct the name.",
+                    service.origin,
+                )
+                limited.add(resource)
+
+
+def _fits(demand: Amounts, capacity: dict[str, int]) -> bool:
+    return all(amount <= capacity.get(resource, amount) for resource, amount in demand)
+
+
+def _too_large(
+    service: Service, nodes: frozenset[NodeName], capacities: dict[NodeName, dict[str, int]]
+) -> str:
+    short = []
+    for resource, amount in service.demand:
+        most = max(capacities[node].get(resource, amount) for node in nodes)
+        if most < amount:
+            short.append(f"{amount} of {quoted(resource)} where the largest node has {most}")
+    needs = " and ".join(short) or "more than any one node has of everything at once"
+    return (
+        f"A copy of {quoted(service.name)} needs {needs}. It can never run; lower its `demand`, or add a "
+        "node that is large enough."
+    )

@@ -1,0 +1,103 @@
+"""Operators' mistakes: the closed list of codes, and the collector that gives each its place.
+
+A summary is fixed text, so that it can be searched for; docs/diagnostics.md says of each what causes it
+and how it is put right. Every check reports here and goes on: the operator sees all problems at once.
+"""
+
+import difflib
+from collections.abc import Iterable
+from typing import Final
+
+from reconciler.config.yaml_tree import quoted
+from reconciler.model.diagnostic import Diagnostic, Severity
+from reconciler.model.intent import Origin
+
+SUMMARIES: Final[dict[str, str]] = {
+    # Files
+    "R001": "File cannot be read",
+    "R002": "Over a limit of size",
+    "R003": "Not valid YAML",
+    "R004": "YAML feature that is not accepted",
+    "R005": "Key written twice",
+    # Form
+    "R010": "Unknown key",
+    "R011": "Key is missing",
+    "R012": "Wrong kind of value",
+    "R013": "Value is not accepted",
+    "R014": "Invalid name",
+    "R015": "Unsupported version",
+    "R016": "Defined in two files",
+    "R017": "Not exactly one kind",
+    "R018": "Setting does not fit the kind",
+    "R019": "Command is not accepted",
+    # Names
+    "R020": "Unknown node",
+    "R021": "Unknown service or group",
+    "R022": "Unknown template",
+    "R023": "No node has this label",
+    "R024": "Name used twice",
+    "R025": "Service in two groups",
+    "R026": "Address used twice",
+    "R027": "Same thing twice in a constraint",
+    "R028": "Role of a service without roles",
+    # Contradictions
+    "R030": "Orderings form a cycle",
+    "R031": "Required together and apart",
+    "R032": "No eligible node",
+    "R033": "Demand larger than every node",
+    "R034": "More promoted copies than replicas",
+    "R035": "Members of a group differ in replicas",
+    "R036": "Fewer eligible nodes than replicas",
+    # Safety
+    "R040": "Exclusive service without fencing",
+    "R041": "Split brain accepted without need",
+    "R042": "Best-effort service required to run with an exclusive one",
+    "R043": "Heartbeat limits contradict each other",
+    # Doubtful, but usable
+    "R050": "Template is not used",
+    "R051": "Demand that no node limits",
+}
+
+WARNINGS: Final = frozenset({"R036", "R041", "R050", "R051"})
+
+
+class Problems:
+    """Collects diagnostics in any order and gives them back sorted by place."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str, Origin | None], Diagnostic] = {}
+
+    def add(self, code: str, detail: str, origin: Origin | None = None) -> None:
+        """Note one problem; the same one at the same place is noted once."""
+        severity = Severity.WARNING if code in WARNINGS else Severity.ERROR
+        self._found[code, detail, origin] = Diagnostic(
+            code=code, summary=SUMMARIES[code], detail=detail, severity=severity, origin=origin
+        )
+
+    @property
+    def errors(self) -> bool:
+        """Whether anything found keeps the intent from being used."""
+        return any(found.severity is Severity.ERROR for found in self._found.values())
+
+    def sorted(self) -> tuple[Diagnostic, ...]:
+        """All of them, by file, line and column."""
+        return tuple(sorted(self._found.values(), key=_by_place))
+
+
+def _by_place(found: Diagnostic) -> tuple[str, int, int, str, str]:
+    place = found.origin or Origin(path="", line=0)
+    return place.path, place.line, place.column, found.code, found.detail
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """` Did you mean "alpha"?` when something known is spelled much like it, else nothing."""
+    close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
+    return f" Did you mean {quoted(close[0])}?" if close else ""
+
+
+def listed(names: Iterable[str], most: int = 5) -> str:
+    """Names in a sentence: `"a", "b" and 3 more`."""
+    every = [quoted(name) for name in names]
+    if len(every) > most:
+        return f"{', '.join(every[:most])} and {len(every) - most} more"
+    return " and ".join([", ".join(every[:-1]), every[-1]] if len(every) > 1 else every)

@@ -1,0 +1,92 @@
+"""Observations as files: the canonical JSON of `Observed` with a version before it.
+
+A bug report is a file: whoever has the intent and this can plan exactly what the cluster would. A key
+that nobody knows is refused rather than ignored, since a mistyped `copies` would say that nothing runs.
+"""
+
+import re
+from collections.abc import Hashable, Iterable
+from typing import Any
+
+import msgspec
+
+from reconciler.codec import canonical
+from reconciler.model.errors import Corrupt
+from reconciler.model.observed import Observed
+
+VERSION = 1
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+
+
+def write(observed: Observed) -> bytes:
+    """Encode an observation, ready to be read by `read` and by people."""
+    plain = msgspec.to_builtins(observed, order="deterministic")
+    return msgspec.json.format(msgspec.json.encode({"version": VERSION, **plain}), indent=1) + b"\n"
+
+
+def read(data: bytes) -> Observed:
+    """Read an observation; the bare canonical form of `Observed` is read too.
+
+    Errors: `Corrupt`, saying what is wrong in words for an operator.
+    """
+    observed = canonical.load(data, Observed)
+    raw = msgspec.json.decode(data)
+    version = raw.pop("version", VERSION)
+    if version != VERSION:
+        raise Corrupt(f"version {version!r} of this format is not known here; {VERSION} is")
+    unknown = _unknown(raw, msgspec.to_builtins(observed), "")
+    if unknown:
+        raise Corrupt(f"unknown key {unknown}")
+    _check_names(observed)
+    _once((state.name for state in observed.nodes), "node")
+    _once(((copy.service, copy.node, copy.instance) for copy in observed.copies), "copy")
+    _once(((failure.service, failure.node) for failure in observed.failures), "failure of")
+    return observed
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the file."""
+    generated = msgspec.json.schema(Observed)
+    body = generated["$defs"]["Observed"]
+    body["properties"] = {"version": {"enum": [VERSION]}, **body["properties"]}
+    body["required"] = ["version", *body["required"]]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "What is known of a cluster at one moment (`reconcile plan --observed FILE`)",
+        **generated,
+    }
+
+
+def _unknown(given: object, known: object, path: str) -> str | None:
+    match given, known:
+        case dict(), dict():
+            for key, value in given.items():
+                if key not in known:
+                    return f"{path}.{key}".lstrip(".")
+                if found := _unknown(value, known[key], f"{path}.{key}"):
+                    return found
+        case list(), list() | tuple():
+            for index, (part, other) in enumerate(zip(given, known, strict=False)):
+                if found := _unknown(part, other, f"{path}[{index}]"):
+                    return found
+    return None
+
+
+def _check_names(observed: Observed) -> None:
+    names = [state.name for state in observed.nodes]
+    names += [name for state in observed.nodes for name in state.probed]
+    names += [name for copy in observed.copies for name in (copy.service, copy.node)]
+    names += [name for each in observed.failures for name in (each.service, each.node)]
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise Corrupt(f"{name[:80]!r} is not a name (letters, digits, `_`, `.`, `-`)")
+
+
+def _once(keys: Iterable[Hashable], what: str) -> None:
+    seen = set()
+    for key in keys:
+        if key in seen:
+            words = key if isinstance(key, str) else " ".join(str(part) for part in key)  # type: ignore[attr-defined]
+            raise Corrupt(f"{what} {words} is there twice")
+        seen.add(key)

@@ -390,10 +390,9 @@ def _ordered(case: _Case) -> Iterator[Violation]:
                 continue
             for other in case.nodes_of(then, case.free):
                 dependent = case.stops.get((then, other))
-                relies = other == node if (first, other) in case.free else True
-                relies &= (first, other) in case.seats or not any(
-                    case.stays((first, any_node)) for any_node in case.nodes
-                )
+                relies = not any(case.stays((first, any_node)) for any_node in case.nodes)
+                if (first, other) in case.free:
+                    relies = other == node and (relies or (first, node) in case.seats)
                 if relies and (dependent is None or not case.comes_before(dependent, stop)):
                     yield Violation(
                         law="nothing stops before what needs it", detail=f"{stop.id}, {then}"

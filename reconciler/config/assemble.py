@@ -261,7 +261,7 @@ class _Services:
             words = tuple(self._located(word, holder) for word in getattr(script, verb))
             found[verb] = as_json(words)
         if script.pidfile is not None:
-            found["pidfile"] = self._located(script.pidfile, holder)
+            found["pidfile"] = script.pidfile
         return tuple(sorted(found.items()))
 
     def _located(self, word: str, holder: Entry[Any]) -> str:

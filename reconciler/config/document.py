@@ -29,12 +29,12 @@ from reconciler.config.values import (
     Command,
     Count,
     Duration,
-    FilePath,
     Flag,
     Interface,
     Name,
     Ocf,
     OrderingWord,
+    PidFile,
     Points,
     Positive,
     Prefixed,
@@ -213,8 +213,10 @@ class Script(Strict):
     start: Command = Field(description="Starts it and returns once it runs; status 0 is success.")
     stop: Command = Field(description="Stops it and returns once it is gone; status 0 is success.")
     status: Command = Field(description="Status 0: it runs. 3 or 7: it does not. Others: broken.")
-    pidfile: Maybe[FilePath] = Field(
-        default=None, description="File with its process id, to notice at once when it dies."
+    pidfile: Maybe[PidFile] = Field(
+        default=None,
+        description="File with its process id, to notice at once when it dies. A relative one lies below "
+        "the node's run directory ($RECONCILE_RUN).",
     )
 
 

@@ -90,7 +90,7 @@ def _read(path: Path, root: Path, problems: Problems) -> bytes | None:
     except (OSError, RuntimeError) as trouble:
         _unreadable(path, trouble, problems)
         return None
-    with Path(handle).open("rb", buffering=0) as file:
+    with open(handle, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor
         return _contents(path, file.fileno(), problems)
 
 

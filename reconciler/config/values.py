@@ -318,6 +318,16 @@ def read_path(value: object) -> str:
     return text
 
 
+def read_pidfile(value: object) -> str:
+    """An absolute path, or a name below the directory that each node runs from and has for itself."""
+    text = read_text(value)
+    if not text or ".." in text.split("/"):
+        raise wrong(
+            f"{quoted(text)} is no path of a process id file. It may not contain `..`.", "R019"
+        )
+    return text
+
+
 def read_command(value: object) -> tuple[str, ...]:
     """A program and its arguments. No shell ever sees them."""
     match value:
@@ -417,8 +427,8 @@ Unit = Annotated[
     PlainValidator(read_unit),
     WithJsonSchema({"type": "string", "pattern": f"^{_UNIT.pattern}$"}),
 ]
-FilePath = Annotated[
-    str, PlainValidator(read_path), WithJsonSchema({"type": "string", "pattern": r"^(/|\./)"})
+PidFile = Annotated[
+    str, PlainValidator(read_pidfile), WithJsonSchema({"type": "string", "minLength": 1})
 ]
 Command = Annotated[
     tuple[str, ...],

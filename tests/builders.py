@@ -70,14 +70,12 @@ def observed(
     `unprobed` name nodes.
     """
     names = services.split() if isinstance(services, str) else list(services)
-    silent = {name: Liveness.LOST for name in lost.split()}
-    silent |= {name: Liveness.SUSPECT for name in marks.get("suspect", "").split()}
-    silent |= {name: Liveness.UNKNOWN for name in marks.get("unheard", "").split()}
+    silent = dict.fromkeys(lost.split(), Liveness.LOST)
+    silent |= dict.fromkeys(marks.get("suspect", "").split(), Liveness.SUSPECT)
+    silent |= dict.fromkeys(marks.get("unheard", "").split(), Liveness.UNKNOWN)
     unheard = marks.get("unheard", "").split()
     unprobed = {*unheard, *marks.get("unprobed", "").split()}
-    copies = []
-    for word in running.split():
-        copies.append(_copy(word, silent, marks))
+    copies = [_copy(word, silent, marks) for word in running.split()]
     states = tuple(
         NodeState(
             name=NodeName(name),

@@ -193,12 +193,13 @@ class Because:
         if ban is not None:
             return ban.reason(self.problem.world, at)
         for link in self.problem.links[v]:
-            reason = self._link_reason(link, v, at)
+            reason = self.link_reason(link, v, at)
             if reason is not None:
                 return reason
-        return self._room_reason(v, at)
+        return self.room_reason(v, at)
 
-    def _link_reason(self, link: Link, v: int, at: int) -> Reason | None:
+    def link_reason(self, link: Link, v: int, at: int) -> Reason | None:
+        """What one link has against a copy on this node, as everything else is placed."""
         world, bit, node = self.problem.world, 1 << at, self._node(at)
         other = link.other if link.service == v else link.service
         name, with_name = world.services[v].name, world.services[other].name
@@ -221,7 +222,8 @@ class Because:
                 return Reason(why=Why.DEPENDS, text=text, origin=link.origin, node=node)
         return None
 
-    def _room_reason(self, v: int, at: int) -> Reason | None:
+    def room_reason(self, v: int, at: int) -> Reason | None:
+        """What the node lacks room for, beside everything else that is placed there."""
         problem = self.problem
         for resource, amount in problem.variables[v].demand:
             left = problem.room[at][resource] - sum(

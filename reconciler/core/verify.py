@@ -390,7 +390,11 @@ def _ordered(case: _Case) -> Iterator[Violation]:
                 continue
             for other in case.nodes_of(then, case.free):
                 dependent = case.stops.get((then, other))
-                relies = not any(case.stays((first, any_node)) for any_node in case.nodes)
+                # A copy that may still run somewhere is reason enough not to stop what runs well.
+                relies = not any(
+                    case.stays((first, any_node)) or (first, any_node) in case.fixed
+                    for any_node in case.nodes
+                )
                 if (first, other) in case.free:
                     relies = other == node and (relies or (first, node) in case.seats)
                 if relies and (dependent is None or not case.comes_before(dependent, stop)):

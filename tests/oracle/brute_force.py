@@ -27,9 +27,7 @@ def best(intent: Intent, observed: Observed) -> tuple[tuple, int]:
 
 
 def balance(intent: Intent, seats: Seats) -> int:
-    return sum(
-        sum(node.name in chosen for chosen in seats.values()) ** 2 for node in intent.nodes
-    )
+    return sum(sum(node.name in chosen for chosen in seats.values()) ** 2 for node in intent.nodes)
 
 
 def value(intent: Intent, observed: Observed, seats: Seats) -> tuple:

@@ -1,4 +1,4 @@
-"""The planner's placement against every placement there is. A false claim of proof is a failure of its own."""
+"""The planner against every placement there is; a false claim of proof is a failure of its own."""
 
 import pytest
 

@@ -14,7 +14,7 @@ from reconciler.core.placement import assign
 from reconciler.core.problem import pose
 from reconciler.core.reasons import Because
 from reconciler.core.relations import Tie, read_relations
-from reconciler.core.world import bits, read_world
+from reconciler.core.world import read_world
 from reconciler.model.ids import Millis, NodeName, ServiceName
 from reconciler.model.intent import Intent, Mandate, Origin, Role
 from reconciler.model.observed import Observed

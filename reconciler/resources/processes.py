@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PID_FILE_BYTES_MAX = 64
-_STATE, _START_TIME = 0, 19
+_STATE, _SESSION, _START_TIME = 0, 3, 19
 """Positions in /proc/PID/stat, counted after the command's closing parenthesis."""
 _ENDED = frozenset("ZXx")
 _PID_DIGITS_MAX = 10
@@ -31,14 +31,16 @@ class Process:
 
 def process(pid: int) -> Process | None:
     """The process that has this number now; None if there is none, or only its corpse."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return None
-    fields = stat.rpartition(")")[2].split()
-    if len(fields) <= _START_TIME or fields[_STATE] in _ENDED:
+    fields = _fields(pid)
+    if fields is None or fields[_STATE] in _ENDED:
         return None
     return Process(pid=pid, start_ticks=int(fields[_START_TIME]))
+
+
+def session_of_dead(pid: int) -> int | None:
+    """The session that a process belonged to when it died; None while it lives, or once it is buried."""
+    fields = _fields(pid)
+    return int(fields[_SESSION]) if fields is not None and fields[_STATE] in _ENDED else None
 
 
 def lives(known: Process) -> bool:
@@ -116,6 +118,16 @@ def kill_group(pid: int) -> None:
     """Kill the process group that this process leads, with all its members at once."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
+
+
+def _fields(pid: int) -> list[str] | None:
+    """What the kernel says of a process, from its state on."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()
+    return fields if len(fields) > _START_TIME else None
 
 
 def _ticks(wall_s: float) -> int:

@@ -14,13 +14,16 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.model.ids import Millis
 from reconciler.resources import environment, leftovers, processes
 from reconciler.resources.capture import Capture
+
+RUNNING: set[int] = set()
+"""Numbers of our own children, whose exit status nobody else may take."""
 
 _REAP_S = 1.0
 """A killed process may still sit in the kernel (a dead disk); nobody waits longer for it than this."""
@@ -119,7 +122,7 @@ async def run(
         capture.begin()
     try:
         with leftovers.recorded(run_directory, child.pid):
-            ending = await _ending(child, timeout_ms, loop)
+            ending = await _ending(child, timeout_ms)
     finally:
         output, errors = (_finish(capture) for capture in captures)
     took_ms = Millis(round((loop.time() - began_s) * 1000))
@@ -129,7 +132,7 @@ async def run(
 def _begin(
     arguments: Sequence[str], variables: Mapping[str, str], captures: tuple[Capture, Capture]
 ) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
+    child = subprocess.Popen(
         list(arguments),
         env=environment.build(variables),
         cwd="/",
@@ -139,22 +142,19 @@ def _begin(
         start_new_session=True,
         umask=0o022,
     )
+    RUNNING.add(child.pid)
+    return child
 
 
-async def _ending(
-    child: "subprocess.Popen[bytes]", timeout_ms: Millis, loop: asyncio.AbstractEventLoop
-) -> Ending:
+async def _ending(child: "subprocess.Popen[bytes]", timeout_ms: Millis) -> Ending:
     """Wait for the main process; kill its group at the deadline, or when nobody waits any more."""
     ended = asyncio.Event()
-    descriptor = os.pidfd_open(child.pid)
 
     def reap() -> None:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)
         child.wait()
         ended.set()
 
-    loop.add_reader(descriptor, reap)
+    _on_end(child.pid, reap)
     try:
         async with asyncio.timeout(max(timeout_ms, 0) / 1000):
             await ended.wait()
@@ -173,7 +173,7 @@ async def _ending(
 
 
 async def _wait_for_corpse(ended: asyncio.Event) -> None:
-    """Wait a little for a killed process; `reap` stays registered for the day the kernel lets go of it."""
+    """Wait a little for a killed process; it is reaped on the day the kernel lets go of it."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_REAP_S):
             await ended.wait()
@@ -193,25 +193,32 @@ def _finish(capture: Capture) -> str:
     return capture.text()
 
 
-def _drain(descriptor: int) -> None:
-    drain = subprocess.Popen(
-        ["/bin/cat"],
-        env=environment.build({}),
-        cwd="/",
-        stdin=descriptor,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
+def _drain(pipe: int) -> None:
+    """Start a reader for a pipe that outlives whoever started it; no `Popen`, which insists on its end."""
+    nowhere = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_WRONLY, 0) for number in (1, 2)]
+    pid = os.posix_spawn(
+        "/bin/cat",
+        ["cat"],
+        environment.build({}),
+        file_actions=[(os.POSIX_SPAWN_DUP2, pipe, 0), *nowhere],
+        setsid=True,
     )
+    RUNNING.add(pid)
+    _on_end(pid, lambda: os.waitpid(pid, 0))
+
+
+def _on_end(pid: int, ended: Callable[[], object]) -> None:
+    """Call `ended`, which must reap it, as soon as a child of ours ends."""
     loop = asyncio.get_running_loop()
-    watched = os.pidfd_open(drain.pid)
+    descriptor = os.pidfd_open(pid)
 
-    def reap() -> None:
-        loop.remove_reader(watched)
-        os.close(watched)
-        drain.wait()
+    def notice() -> None:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+        ended()
+        RUNNING.discard(pid)
 
-    loop.add_reader(watched, reap)
+    loop.add_reader(descriptor, notice)
 
 
 def _why_not_begun(arguments: Sequence[str], trouble: OSError | ValueError) -> str:

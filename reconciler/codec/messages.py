@@ -13,7 +13,7 @@ from reconciler.model.errors import Corrupt
 from reconciler.model.ids import BootId, Epoch, Incarnation, ServiceName
 from reconciler.model.intent import Heartbeat, Service
 from reconciler.model.observed import Copy, Failure
-from reconciler.model.operation import Step, StepResult
+from reconciler.model.operation import Step, StepKey, StepResult
 
 PROTOCOL = 1
 FRAME_BYTES_MAX = 16 * 1024 * 1024
@@ -105,9 +105,9 @@ class Do(Message, frozen=True, kw_only=True, tag="do"):
 
 
 class Acknowledge(Message, frozen=True, kw_only=True, tag="acknowledge"):
-    """The controller has durably noted the result of a step."""
+    """The controller has durably noted the result of the step with this key."""
 
-    step: Step
+    key: StepKey
 
 
 class Forget(Message, frozen=True, kw_only=True, tag="forget"):

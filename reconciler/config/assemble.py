@@ -4,43 +4,34 @@ What is wrong is reported and left out; the intent that results is sound but per
 handed on only to find more problems in it. `load` gives it to nobody if there was any error.
 """
 
-import posixpath
 from collections.abc import Callable, Iterator
-from typing import Any
+from itertools import pairwise
 
 from reconciler.config import document
 from reconciler.config.draft import AnyConstraint, Draft, Entry
-from reconciler.config.problems import Problems, did_you_mean, listed
+from reconciler.config.problems import Problems, listed
 from reconciler.config.references import References, subject
 from reconciler.config.safety import Bonds, settle
-from reconciler.config.values import ActionWord, as_json
+from reconciler.config.services import Services, split_parameters
+from reconciler.config.values import ActionWord
 from reconciler.config.yaml_tree import quoted
 from reconciler.model.ids import GroupName, Millis, NodeName, ServiceName
 from reconciler.model.intent import (
-    Amounts,
     Colocation,
     FenceDevice,
     Fencing,
     Group,
     Heartbeat,
     Intent,
-    Kind,
     Location,
     Mandate,
     Node,
-    Operation,
     Ordering,
     Origin,
-    Pairs,
     Role,
-    Safety,
-    Service,
     WhenEqual,
 )
 
-_START = Operation(timeout_ms=Millis(60_000))
-_STOP = Operation(timeout_ms=Millis(60_000))
-_MONITOR = Operation(timeout_ms=Millis(20_000), every_ms=Millis(10_000))
 _EVERY = Millis(500)
 _EVERY_LEAST_MS = 20
 _LOST = Millis(3_500)
@@ -52,7 +43,7 @@ def assemble(draft: Draft, problems: Problems) -> Intent:
     references = References(draft, problems)
     groups = tuple(_groups(draft, references, problems))
     colocations, orderings, locations = _constraints(draft, references, problems)
-    services = _Services(draft, groups, problems)
+    services = Services(draft, groups, problems)
     bonds = Bonds(groups=groups, colocations=colocations, orderings=orderings)
     safety = settle(services.said(), bonds, problems)
     return Intent(
@@ -81,268 +72,6 @@ def _node(entry: Entry[document.Node]) -> Node:
         maintenance=body.maintenance,
         origin=entry.origin,
     )
-
-
-# Services ------------------------------------------------------------------------------------------
-
-_KINDS = tuple(Kind)
-_NO_TEMPLATE = document.Template()
-
-
-class _Services:
-    """Builds services: each setting from the service, else its template, else the defaults."""
-
-    def __init__(self, draft: Draft, groups: tuple[Group, ...], problems: Problems) -> None:
-        self._draft = draft
-        self._problems = problems
-        self._chains = {name: self._chain(draft.services[name]) for name in sorted(draft.services)}
-        self._group_of = {member: group for group in groups for member in group.members}
-
-    def _chain(self, entry: Entry[document.Service]) -> tuple[document.Defaults, ...]:
-        name = entry.body.template
-        if name is None:
-            return entry.body, self._draft.defaults
-        template = self._draft.templates.get(name)
-        if template is None:
-            known = self._draft.names("templates")
-            if name not in known:
-                hint = did_you_mean(name, known) or " Add it to `templates`, or correct the name."
-                detail = f"Service {quoted(entry.name)} takes the template {quoted(name)}, which is not there."
-                self._problems.add("R022", detail + hint, entry.at("template"))
-            return entry.body, self._draft.defaults
-        return entry.body, template.body, self._draft.defaults
-
-    def said(self) -> Iterator[tuple[ServiceName, bool, Safety | None, Safety | None, Origin]]:
-        """Of each service: is it a `vip`, its own word on safety, the defaults' word, and its place."""
-        for name, chain in self._chains.items():
-            own = next((part.safety for part in chain[:-1] if part.safety), None)
-            is_vip = _kind(chain) is Kind.VIP
-            yield (
-                ServiceName(name),
-                is_vip,
-                own,
-                chain[-1].safety,
-                self._draft.services[name].origin,
-            )
-
-    def build(self, safety: dict[ServiceName, Safety]) -> Iterator[Service]:
-        """Every service that has exactly one kind, sorted by name."""
-        for name, chain in self._chains.items():
-            entry = self._draft.services[name]
-            kind = _kind(chain)
-            if kind is None or self._kinds_of_own(entry) > 1:
-                self._report_kind(entry, chain)
-                continue
-            yield self._service(entry, chain, kind, safety[ServiceName(name)])
-
-    def _kinds_of_own(self, entry: Entry[document.Service]) -> int:
-        return sum(getattr(entry.body, kind) is not None for kind in _KINDS)
-
-    def _report_kind(
-        self, entry: Entry[document.Service], chain: tuple[document.Defaults, ...]
-    ) -> None:
-        if ("templates", entry.body.template or "") in self._draft.broken:
-            return
-        found = [
-            kind for kind in _KINDS if any(getattr(part, kind, None) is not None for part in chain)
-        ]
-        has = f"has {len(found)} ({', '.join(found)})" if found else "has none"
-        self._problems.add(
-            "R017",
-            f"A service has exactly one of {', '.join(_KINDS)}; {quoted(entry.name)} {has}. What runs "
-            "beside it is a service of its own, joined by a group.",
-            entry.origin,
-        )
-
-    def _service(
-        self,
-        entry: Entry[document.Service],
-        chain: tuple[document.Defaults, ...],
-        kind: Kind,
-        safety: Safety,
-    ) -> Service:
-        parameters, secrets = self._parameters(entry, chain, kind)
-        replicas = self._replicas(entry, chain)
-        promoted = _said(chain, "promoted", 0)
-        self._check_promoted(entry, kind, replicas, promoted)
-        return Service(
-            name=ServiceName(entry.name),
-            kind=kind,
-            agent=_said(chain, kind, "") if kind in {Kind.OCF, Kind.SYSTEMD} else "",
-            parameters=parameters,
-            secrets=secrets,
-            replicas=replicas,
-            promoted=promoted,
-            safety=safety,
-            priority=_said(chain, "priority", 0),
-            rank=_said(chain, "rank", 0),
-            stickiness=_said(chain, "stickiness", 100),
-            demand=_merged_demand(chain),
-            enabled=_said(chain, "enabled", default=True),
-            maintenance=_said(chain, "maintenance", default=False),
-            start=_deadline(chain, "start", _START),
-            stop=_deadline(chain, "stop", _STOP),
-            monitor=_monitor(chain),
-            failures_max=_inner(chain, "failures", "max", 3),
-            failures_forget_ms=_inner(chain, "failures", "forget_after", Millis(600_000)),
-            origin=entry.origin,
-        )
-
-    def _replicas(
-        self, entry: Entry[document.Service], chain: tuple[document.Defaults, ...]
-    ) -> int | None:
-        own: int | None = _said(chain, "replicas", 1)
-        group = self._group_of.get(ServiceName(entry.name))
-        body = self._draft.groups[group.name].body if group else None
-        if group is None or body is None or "replicas" not in body.model_fields_set:
-            return own
-        if any("replicas" in part.model_fields_set for part in chain) and own != body.replicas:
-            self._problems.add(
-                "R035",
-                f"Service {quoted(entry.name)} asks for {_copies(own)}, and its group {quoted(group.name)} for "
-                f"{_copies(body.replicas)}. Every member runs wherever its group does: say it at the "
-                "group only.",
-                entry.at("replicas"),
-            )
-        return body.replicas
-
-    def _check_promoted(
-        self, entry: Entry[document.Service], kind: Kind, replicas: int | None, promoted: int
-    ) -> None:
-        if promoted and kind is not Kind.OCF:
-            self._problems.add(
-                "R018",
-                f"Service {quoted(entry.name)} has promoted copies, and only OCF agents know how to promote; "
-                f"this is a {kind}. Remove `promoted`, or use an OCF agent.",
-                entry.at("promoted"),
-            )
-        elif replicas is not None and promoted > replicas:
-            self._problems.add(
-                "R034",
-                f"Service {quoted(entry.name)} wants {promoted} promoted of {_copies(replicas)}. Raise "
-                "`replicas`, or lower `promoted`.",
-                entry.at("promoted"),
-            )
-
-    def _parameters(
-        self, entry: Entry[document.Service], chain: tuple[document.Defaults, ...], kind: Kind
-    ) -> tuple[Pairs, Pairs]:
-        given = entry.body.parameters
-        if kind is not Kind.OCF and given:
-            self._problems.add(
-                "R018",
-                f"Service {quoted(entry.name)} has parameters, and a {kind} takes none; only OCF agents do. "
-                "Remove them.",
-                entry.part.exact("services", entry.name, "parameters"),
-            )
-        match kind:
-            case Kind.OCF:
-                merged = (
-                    dict(chain[1].parameters) if isinstance(chain[1], document.Template) else {}
-                )
-                merged.update(given)
-                return split_parameters(merged)
-            case Kind.SCRIPT:
-                return self._script(entry, chain), ()
-            case Kind.VIP:
-                return _vip(_said(chain, kind, None)), ()
-            case Kind.SYSTEMD:
-                return (), ()
-
-    def _script(
-        self, entry: Entry[document.Service], chain: tuple[document.Defaults, ...]
-    ) -> Pairs:
-        holder: Entry[Any] = entry
-        if entry.body.script is None:
-            holder = self._draft.templates[entry.body.template or ""]
-        script: document.Script = holder.body.script
-        found: dict[str, str] = {}
-        for verb in ("start", "stop", "status"):
-            words = tuple(self._located(word, holder) for word in getattr(script, verb))
-            found[verb] = as_json(words)
-        if script.pidfile is not None:
-            found["pidfile"] = script.pidfile
-        return tuple(sorted(found.items()))
-
-    def _located(self, word: str, holder: Entry[Any]) -> str:
-        """`./x` becomes a path below the folder of the file that says it."""
-        if not word.startswith("./"):
-            return word
-        folder = holder.part.file.folder
-        if folder is None:
-            self._problems.add(
-                "R019",
-                f"{quoted(word)} is meant relative to the folder of this file, and this file was not read "
-                "from a folder that the nodes have. Write an absolute path.",
-                holder.at("script"),
-            )
-            return word
-        return posixpath.normpath(posixpath.join(folder, word))
-
-
-def _kind(chain: tuple[document.Defaults, ...]) -> Kind | None:
-    """The one kind; what the service says itself comes before its template. None: none, or several."""
-    for part in chain:
-        found = [kind for kind in _KINDS if getattr(part, kind, None) is not None]
-        if found:
-            return found[0] if len(found) == 1 else None
-    return None
-
-
-def _said(chain: tuple[document.Defaults, ...], name: str, default: Any) -> Any:  # noqa: ANN401 - any setting
-    """What the first of the chain that speaks of a setting says."""
-    for part in chain:
-        if name in part.model_fields_set:
-            return getattr(part, name)
-    return default
-
-
-def _inner(chain: tuple[document.Defaults, ...], name: str, inner: str, default: Any) -> Any:  # noqa: ANN401
-    """The same for a key inside a setting: each key is inherited on its own."""
-    for part in chain:
-        body = getattr(part, name)
-        if body is not None and inner in body.model_fields_set:
-            return getattr(body, inner)
-    return default
-
-
-def _deadline(chain: tuple[document.Defaults, ...], name: str, default: Operation) -> Operation:
-    timeout = _inner(chain, name, "timeout", None)
-    return default if timeout is None else Operation(timeout_ms=timeout)
-
-
-def _monitor(chain: tuple[document.Defaults, ...]) -> Operation:
-    every = _inner(chain, "monitor", "every", _MONITOR.every_ms)
-    timeout = _inner(chain, "monitor", "timeout", _MONITOR.timeout_ms)
-    return Operation(timeout_ms=timeout, every_ms=every)
-
-
-def _merged_demand(chain: tuple[document.Defaults, ...]) -> Amounts:
-    merged: dict[str, int] = {}
-    for part in reversed(chain):
-        merged.update(part.demand)
-    return tuple(sorted(merged.items()))
-
-
-def split_parameters(given: document.Parameters) -> tuple[Pairs, Pairs]:
-    """Plain parameters, and the names of the secrets behind the others; both sorted."""
-    plain = ((key, value) for key, value in given.items() if isinstance(value, str))
-    secret = ((key, value.name) for key, value in given.items() if not isinstance(value, str))
-    return tuple(sorted(plain)), tuple(sorted(secret))
-
-
-def _vip(vip: document.Vip) -> Pairs:
-    address, prefix = vip.address
-    found = {"address": address, "prefix": str(prefix)}
-    if vip.interface is not None:
-        found["interface"] = vip.interface
-    return tuple(sorted(found.items()))
-
-
-def _copies(replicas: int | None) -> str:
-    if replicas is None:
-        return "a copy on every node"
-    return "1 copy" if replicas == 1 else f"{replicas} copies"
 
 
 # Groups and constraints ----------------------------------------------------------------------------
@@ -449,7 +178,7 @@ def _ordering(
     ):
         if action in {ActionWord.PROMOTE, ActionWord.DEMOTE}:
             references.role(Role.PROMOTED, name, lambda key=key: entry.at(key))  # type: ignore[misc]
-    for first, then in zip(body.ordering, body.ordering[1:], strict=False):
+    for first, then in pairwise(body.ordering):
         yield Ordering(
             first=first,
             then=then,
@@ -485,12 +214,11 @@ def _all_usable(
     entry: Entry[AnyConstraint], key: str, names: tuple[str, ...], references: References
 ) -> bool:
     used_by = subject(entry)
-    return all(
-        [
-            references.usable(name, used_by, lambda number=number: entry.at(key, number))  # type: ignore[misc]
-            for number, name in enumerate(names)
-        ]
-    )
+    usable = [  # every one is asked, so that every unknown name is reported
+        references.usable(name, used_by, lambda number=number: entry.at(key, number))  # type: ignore[misc]
+        for number, name in enumerate(names)
+    ]
+    return all(usable)
 
 
 def _overlap(

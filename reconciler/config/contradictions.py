@@ -5,6 +5,7 @@ other. Only what holds whatever the cluster's state is an error here; the rest i
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from reconciler.config.problems import Problems, listed
 from reconciler.config.yaml_tree import quoted
@@ -28,7 +29,9 @@ Edges = dict[str, dict[str, Origin | None]]
 
 def members_of(intent: Intent) -> dict[str, tuple[ServiceName, ...]]:
     """The services behind each name of a constraint: a group's members, or the service alone."""
-    found = {str(service.name): (service.name,) for service in intent.services}
+    found: dict[str, tuple[ServiceName, ...]] = {
+        service.name: (service.name,) for service in intent.services
+    }
     known = set(found)
     for group in intent.groups:
         found[group.name] = tuple(name for name in group.members if name in known)
@@ -43,9 +46,9 @@ def check_cycles(intent: Intent, problems: Problems) -> None:
     edges = _before(intent.orderings, intent.groups)
     while (cycle := _cycle(edges)) is not None:
         steps = []
-        for first, then in zip(cycle, cycle[1:], strict=False):
+        for first, then in pairwise(cycle):
             steps.append(f"{_bare(first)} before {_bare(then)} ({edges[first][then]})")
-        lines = [edges[first][then] for first, then in zip(cycle, cycle[1:], strict=False)]
+        lines = [edges[first][then] for first, then in pairwise(cycle)]
         path = " -> ".join(_path(cycle))
         problems.add(
             "R030",
@@ -65,7 +68,7 @@ def _before(orderings: tuple[Ordering, ...], groups: tuple[Group, ...]) -> Edges
     names = {group.name for group in groups}
     for group in groups:
         chain = [group.name + _BEGIN, *group.members, group.name + _END]
-        for first, then in zip(chain, chain[1:], strict=False):
+        for first, then in pairwise(chain):
             edges.setdefault(first, {}).setdefault(then, group.origin)
     for ordering in orderings:
         if {ordering.first_action, ordering.then_action} & {"stop", "demote"}:
@@ -133,7 +136,7 @@ class Together:
         self._needed_by: dict[Point, set[Point]] = {}
         members = members_of(intent)
         for group in intent.groups:
-            for first, then in zip(group.members, group.members[1:], strict=False):
+            for first, then in pairwise(group.members):
                 self._add((then, None), (first, None), group.origin)
         for colocation in intent.colocations:
             if colocation.strength is Mandate.REQUIRED:
@@ -186,7 +189,7 @@ def _role(role: Role | None) -> Role | None:
 def check_together(intent: Intent, together: Together, problems: Problems) -> None:
     """Report services that must share a node and must not."""
     members = members_of(intent)
-    single = {
+    single: set[Point] = {
         (service.name, role)
         for service in intent.services
         for role, count in ((None, service.replicas), (Role.PROMOTED, service.promoted))

@@ -601,23 +601,29 @@ def model_at(path: tuple[int | str, ...]) -> type[Strict] | None:
         case (("templates" | "services"), _, inner) | ("defaults", inner):
             return _SETTINGS.get(str(inner))
         case ("constraints", _, tag):
-            return {"#colocation": Colocation, "#ordering": Ordering, "#location": Location}.get(
-                str(tag)
-            )
+            return _CONSTRAINTS.get(str(tag))
         case ("fencing", "devices", _):
             return Device
         case (section, _):
             return _ENTRIES.get(str(section))
         case (section,):
-            return {"defaults": ClusterDefaults, "fencing": Fencing, "heartbeat": Heartbeat}.get(
-                str(section)
-            )
+            return _SINGLE.get(str(section))
         case ():
             return Document
         case _:
             return None
 
 
+_CONSTRAINTS: dict[str, type[Strict]] = {
+    "#colocation": Colocation,
+    "#ordering": Ordering,
+    "#location": Location,
+}
+_SINGLE: dict[str, type[Strict]] = {
+    "defaults": ClusterDefaults,
+    "fencing": Fencing,
+    "heartbeat": Heartbeat,
+}
 _ENTRIES: dict[str, type[Strict]] = {
     "nodes": Node,
     "templates": Template,

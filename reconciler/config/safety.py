@@ -7,8 +7,11 @@ say in writing that they accept a split brain.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
-from reconciler.config.draft import Draft
+from reconciler.config.document import Service
+from reconciler.config.draft import Draft, Entry
 from reconciler.config.problems import Problems, listed
 from reconciler.config.yaml_tree import quoted
 from reconciler.model.ids import NodeName, ServiceName
@@ -23,8 +26,15 @@ from reconciler.model.intent import (
     Safety,
 )
 
-Said = tuple[ServiceName, bool, Safety | None, Safety | None, Origin]
-"""A service, whether it is a `vip`, its own word on safety, the defaults' word, and its place."""
+
+class Said(NamedTuple):
+    """What a service says of its safety, itself or by its template, and what the defaults say."""
+
+    name: ServiceName
+    is_vip: bool
+    word: Safety | None
+    usual: Safety | None
+    entry: Entry[Service]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,19 +61,20 @@ class Bonds:
                 found |= {ordering.first, ordering.then}
         return found.union(*(members[name] for name in found & members.keys()))
 
-    def followers(self) -> dict[str, list[tuple[str, Origin | None]]]:
+    def followers(self) -> dict[ServiceName, list[tuple[ServiceName, Origin | None]]]:
         """For each service, those that are required to run with it, and the line that says so."""
         members = self.members()
-        found: dict[str, list[tuple[str, Origin | None]]] = {}
+        found: dict[ServiceName, list[tuple[ServiceName, Origin | None]]] = {}
         for group in self.groups:
-            for first, then in zip(group.members, group.members[1:], strict=False):
+            for first, then in pairwise(group.members):
                 found.setdefault(first, []).append((then, group.origin))
         for colocation in self.colocations:
             if colocation.strength is Mandate.REQUIRED:
-                primaries = members.get(colocation.primary, (colocation.primary,))
-                dependents = members.get(colocation.dependent, (colocation.dependent,))
+                alone = (ServiceName(colocation.dependent),)
+                first = members.get(colocation.dependent, alone)[0]
+                primaries = members.get(colocation.primary, (ServiceName(colocation.primary),))
                 for primary in primaries:
-                    found.setdefault(primary, []).append((dependents[0], colocation.origin))
+                    found.setdefault(primary, []).append((first, colocation.origin))
         return found
 
 
@@ -74,29 +85,28 @@ def settle(services: Iterable[Said], bonds: Bonds, problems: Problems) -> dict[S
     """
     tied = bonds.tied()
     settled: dict[ServiceName, Safety] = {}
-    own: dict[str, tuple[Safety | None, Origin]] = {}
-    for name, is_vip, word, usual, origin in services:
-        alone = Safety.BEST_EFFORT if is_vip and name not in tied else Safety.EXCLUSIVE
-        settled[name] = word or usual or alone
-        own[name] = (word, origin)
+    every: dict[ServiceName, Said] = {}
+    for said in services:
+        alone = said.is_vip and said.name not in tied
+        built_in = Safety.BEST_EFFORT if alone else Safety.EXCLUSIVE
+        settled[said.name] = said.word or said.usual or built_in
+        every[said.name] = said
     followers = bonds.followers()
     queue = [name for name, safety in settled.items() if safety is Safety.EXCLUSIVE]
     while queue:
         leader = queue.pop()
         for follower, line in followers.get(leader, ()):
-            name = ServiceName(follower)
-            if settled.get(name) is not Safety.BEST_EFFORT:
+            if settled.get(follower) is not Safety.BEST_EFFORT:
                 continue
-            settled[name] = Safety.EXCLUSIVE
-            queue.append(name)
-            word, origin = own[name]
-            if word is Safety.BEST_EFFORT:
+            settled[follower] = Safety.EXCLUSIVE
+            queue.append(follower)
+            if every[follower].word is Safety.BEST_EFFORT:
                 problems.add(
                     "R042",
-                    f"Service {quoted(name)} says best-effort, and must run with the exclusive "
+                    f"Service {quoted(follower)} says best-effort, and must run with the exclusive "
                     f"{quoted(leader)} ({line}), so it cannot be taken over on suspicion either. Remove its "
                     "`safety`, or make the colocation a score.",
-                    origin,
+                    every[follower].entry.at("safety"),
                 )
     return settled
 
@@ -114,8 +124,8 @@ def check_fencing(
     exposed: dict[NodeName, list[str]] = {}
     for service in intent.services:
         if service.safety is Safety.EXCLUSIVE:
-            for node in eligible[service.name] - fenced:
-                exposed.setdefault(node, []).append(service.name)
+            for name in eligible[service.name] - fenced:
+                exposed.setdefault(name, []).append(service.name)
     if not exposed:
         return
     if not intent.fencing.devices:

@@ -30,7 +30,7 @@ _NAME = re.compile(NAME_PATTERN)
 
 def wrong(detail: str, code: str = "R013") -> PydanticCustomError:
     """An operator's mistake in one value; `code` is the diagnostic's."""
-    return PydanticCustomError(code, "{detail}", {"detail": detail})  # type: ignore[arg-type]
+    return PydanticCustomError(code, "{detail}", {"detail": detail})
 
 
 def shown(value: object) -> str:

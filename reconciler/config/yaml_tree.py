@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from _ruamel_yaml import (
+from _ruamel_yaml import (  # type: ignore[import-not-found] # a C module without stubs
     AliasEvent,
     CParser,
     DocumentStartEvent,
@@ -207,6 +207,10 @@ _DUPLICATE = "\0duplicate"
 """Where the value of a repeated key goes; no file can hold this key."""
 
 
+_LITERAL = frozenset("'|>")
+"""Styles of scalars that are the text that stands there."""
+
+
 class _Builder:
     """Turns events into data. `read` holds what runs for every event; the rest runs for few."""
 
@@ -233,7 +237,7 @@ class _Builder:
                 if key is None and type(top) is dict:
                     key = self._key(event, top, path if placing else None)
                     continue
-                value = self._scalar(event)
+                value = event.value if event.style in _LITERAL else self._scalar(event)
             elif kind is MappingStartEvent or kind is SequenceStartEvent:
                 nodes += 1
                 value = self._collection(event, len(stack), top, key)
@@ -294,6 +298,7 @@ class _Builder:
         return key
 
     def _scalar(self, event: ScalarEvent) -> Any:  # noqa: ANN401 - a scalar of any type
+        """A plain scalar by its looks, or one in double quotes, which alone can say NUL."""
         text: str = event.value
         if event.style == "":
             if len(text) > DIGITS_MAX and text.lstrip("-+").isdigit():

@@ -237,8 +237,7 @@ def _search_wide(state: _State, wide: set[int], *, feasible: bool) -> None:
     for v, mask in before.items():
         state.loads.add(problem.variables[v], mask, -1)
         state.chosen[v] = 0
-    fixed = {v: mask for v, mask in state.chosen.items() if v not in wide}
-    search = Search(problem, order, fixed, state.loads, budget=BUDGET)
+    search = Search(problem, order, state.chosen, state.loads, budget=BUDGET)
     if not feasible:
         _retreat(problem, before, state.chosen)
     incumbent = Found(chosen=before, worth=search.worth(before), squares=0)
@@ -268,8 +267,7 @@ def _retreat(problem: Problem, chosen: dict[int, Mask], others: dict[int, Mask])
 
 
 def _search(state: _State, piece: list[int]) -> Found | None:
-    fixed = {v: mask for v, mask in state.chosen.items() if v not in piece}
-    return Search(state.problem, piece, fixed, state.loads, budget=BUDGET).run()
+    return Search(state.problem, piece, state.chosen, state.loads, budget=BUDGET).run()
 
 
 def _relaxed(state: _State, piece: list[int]) -> int:
@@ -325,7 +323,6 @@ def _balance(state: _State) -> None:
     for v in order:
         state.loads.add(problem.variables[v], before[v], -1)
         state.chosen[v] = 0
-    fixed = {v: mask for v, mask in state.chosen.items() if v not in before}
-    search = Search(problem, order, fixed, state.loads, budget=BALANCE_BUDGET, balance=True)
+    search = Search(problem, order, state.chosen, state.loads, budget=BALANCE_BUDGET, balance=True)
     incumbent = Found(chosen=before, worth=search.worth(before), squares=squares)
     _take(state, order, search.run(incumbent) or incumbent)

@@ -116,6 +116,10 @@ class Problem:
     """Per node and resource what the pinned copies leave, or a very large number."""
     links: tuple[tuple[Link, ...], ...]
     """Per service every link that it is an end of (`sequence` apart, which binds nothing)."""
+    suppliers: tuple[tuple[Link, ...], ...]
+    """Per service the `after` links to what it needs."""
+    dependents: tuple[tuple[int, ...], ...]
+    """Per service what needs it, by the same links."""
 
 
 UNLIMITED = 1 << 62
@@ -132,9 +136,8 @@ def pose(world: World, relations: Relations, rules: Rules) -> Problem:
         eligible(world, banned) & ~copies.pinned
         for banned, copies in zip(found, world.copies, strict=True)
     )
-    for link in (*relations.together, *relations.after):
-        if link.promoted:
-            candidates = _without(candidates, link.service)
+    candidates = _consistent(world, relations, candidates)
+    most = _most(world, relations)
     cherished = _cherished(world, relations, candidates)
     resources = tuple(sorted({name for node in world.intent.nodes for name, _ in node.capacity}))
     spread = world.intent.when_equal is WhenEqual.SPREAD
@@ -144,6 +147,7 @@ def pose(world: World, relations: Relations, rules: Rules) -> Problem:
             service,
             copies=world.copies[index],
             candidates=candidates[index],
+            most=most[index],
             cherished=cherished[index],
             scores=_scores(world, rules, service),
             scale=scale,
@@ -166,11 +170,61 @@ def pose(world: World, relations: Relations, rules: Rules) -> Problem:
         resources=resources,
         room=_room(world, resources),
         links=tuple(tuple(links.get(i, ())) for i in range(len(variables))),
+        suppliers=_by_service(relations.after, len(variables)),
+        dependents=tuple(
+            tuple(link.service for link in found)
+            for found in _by_other(relations.after, len(variables))
+        ),
     )
 
 
-def _without(candidates: tuple[Mask, ...], index: int) -> tuple[Mask, ...]:
-    return (*candidates[:index], 0, *candidates[index + 1 :])
+def _by_service(links: tuple[Link, ...], count: int) -> tuple[tuple[Link, ...], ...]:
+    found: tuple[list[Link], ...] = tuple([] for _ in range(count))
+    for link in links:
+        found[link.service].append(link)
+    return tuple(map(tuple, found))
+
+
+def _by_other(links: tuple[Link, ...], count: int) -> tuple[tuple[Link, ...], ...]:
+    found: tuple[list[Link], ...] = tuple([] for _ in range(count))
+    for link in links:
+        found[link.other].append(link)
+    return tuple(map(tuple, found))
+
+
+def _consistent(
+    world: World, relations: Relations, candidates: tuple[Mask, ...]
+) -> tuple[Mask, ...]:
+    """Take away the nodes that no service can use because what it needs cannot be there."""
+    left = list(candidates)
+    for link in (*relations.together, *relations.after):
+        if link.promoted:
+            left[link.service] = 0
+    changed = True
+    while changed:
+        before = tuple(left)
+        for link in relations.together:
+            left[link.service] &= left[link.other] | world.copies[link.other].pinned
+        for link in relations.after:
+            other = world.copies[link.other]
+            if not left[link.other] | other.reliable:
+                left[link.service] &= world.copies[link.service].running if other.pinned else 0
+        changed = tuple(left) != before
+    return tuple(left)
+
+
+def _most(world: World, relations: Relations) -> tuple[int, ...]:
+    """How many copies each service can have: no more than what it must be together with."""
+    every = len(world.node_names)
+    most = [every if s.replicas is None else s.replicas for s in world.services]
+    changed = True
+    while changed:
+        before = tuple(most)
+        for link in relations.together:
+            pinned = world.copies[link.other].pinned.bit_count()
+            most[link.service] = min(most[link.service], max(most[link.other], pinned))
+        changed = tuple(most) != before
+    return tuple(most)
 
 
 def _cherished(
@@ -206,6 +260,7 @@ def _variable(  # noqa: PLR0913 - one call, all keywords
     *,
     copies: Copies,
     candidates: Mask,
+    most: int,
     cherished: Mask,
     scores: tuple[tuple[int, Mask], ...],
     scale: Scale,
@@ -235,11 +290,11 @@ def _variable(  # noqa: PLR0913 - one call, all keywords
         ):
             if part:
                 tiers[worth + extra] |= part
-    wanted = candidates.bit_count() if service.replicas is None else service.replicas
+    pinned = copies.pinned.bit_count() if service.replicas is not None else 0
     amounts = dict(service.demand)
     return Variable(
         index=index,
-        want=max(0, wanted - (copies.pinned.bit_count() if service.replicas is not None else 0)),
+        want=max(0, min(most - pinned, candidates.bit_count())),
         candidates=candidates,
         pinned=copies.pinned,
         reliable=copies.reliable,

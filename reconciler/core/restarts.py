@@ -17,11 +17,10 @@ def steady_copies(
 
     Shape: as many rounds over the orderings as the longest chain of restarts.
     """
-    relations = problem.relations
     scope = range(len(problem.variables)) if among is None else among
     copies = problem.world.copies
     steady = {v: copies[v].healthy & chosen.get(v, 0) for v in scope}
-    links = [link for link in relations.after if link.service in steady]
+    links = [link for v in scope for link in problem.suppliers[v]]
     changed = True
     while changed:
         changed = False
@@ -54,17 +53,12 @@ def restart_cost(problem: Problem, chosen: Mapping[int, Mask], among: Collection
 
 def dependents_of(problem: Problem, services: Iterable[int]) -> frozenset[int]:
     """These services and all that may restart with them; empty when none of them can."""
-    dependents: dict[int, list[int]] = {}
-    for link in problem.relations.after:
-        dependents.setdefault(link.other, []).append(link.service)
-    reached, waiting = set(services), [v for v in services if v in dependents]
-    if not waiting:
-        return frozenset()
+    waiting = list(services)
+    reached = set(waiting)
     while waiting:
-        for dependent in dependents.get(waiting.pop(), ()):
+        for dependent in problem.dependents[waiting.pop()]:
             if dependent not in reached:
                 reached.add(dependent)
                 waiting.append(dependent)
-    if not any(problem.variables[v].cherished for v in reached):
-        return frozenset()
-    return frozenset(reached)
+    restartable = any(problem.suppliers[v] and problem.variables[v].cherished for v in reached)
+    return frozenset(reached) if restartable else frozenset()

@@ -9,7 +9,8 @@ its budget, or that left out subsets because there were too many, claims nothing
 search nodes, never seconds, so that equal input gives equal output.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import ChainMap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations, islice
 
@@ -92,7 +93,7 @@ class Search:
         self,
         problem: Problem,
         order: Sequence[int],
-        fixed: dict[int, Mask],
+        fixed: Mapping[int, Mask],
         loads: Loads,
         *,
         budget: int,
@@ -226,8 +227,7 @@ class Search:
             yield from self._ranked(v, must, self._subsets(variable, free, size))
 
     def _subsets(self, variable: Variable, free: Mask, size: int) -> Iterator[Mask]:
-        nodes = sorted(bits(free), key=lambda at: self._rank(variable, at))
-        every = combinations(nodes, size)
+        every = combinations(self._by_rank(variable, free), size)
         for extra in islice(every, SUBSETS_MAX):
             yield sum(1 << at for at in extra)
         if next(every, None) is not None:
@@ -236,13 +236,17 @@ class Search:
     def _ranked(self, v: int, must: Mask, subsets: Iterable[Mask]) -> Iterator[Mask]:
         """Best bound first, then least load, then name; what turns out hopeless is left out."""
         frame = _Frame(variable=v, options=iter(()))
-        ranked = []
+        before, ranked = self._total, []
         for place, extra in enumerate(subsets):
             self._decide(frame, must | extra)
-            if self._promising(self._total) and self._possible(v):
-                load = sum(self._loads.copies[at] for at in bits(extra))
-                ranked.append((-self._total, load, place, must | extra))
+            bound, possible = self._total, self._possible(v)
+            load = sum(self._loads.copies[at] for at in bits(extra))
             self._take_back(frame)
+            if possible and bound == before:
+                # Nothing is lost by it, and the subsets come least load first: no need to rank.
+                yield must | extra
+            elif possible and self._promising(bound):
+                ranked.append((-bound, load, place, must | extra))
         for bound, _, _, chosen in sorted(ranked):
             if self._promising(-bound):
                 yield chosen
@@ -257,20 +261,38 @@ class Search:
                     return False
         return True
 
-    def _rank(self, variable: Variable, at: int) -> tuple[int, int, int]:
-        """The worth of a copy there as far as it is settled, then load, then name."""
-        bit = 1 << at
-        worth = next((tier for tier, mask in variable.tiers if mask & bit), 0)
-        for link in self._links[variable.index]:
-            if link.tie is Tie.WISH:
-                other = link.other if link.service == variable.index else link.service
-                if self._settled(other) and self._seats(other) & bit:
-                    worth += link.score * self._problem.scale.preference
-        return -worth, self._loads.copies[at], at
+    def _by_rank(self, variable: Variable, free: Mask) -> list[int]:
+        """Nodes by the worth of a copy there as far as it is settled, then load, then name."""
+        load = self._loads.copies
+        wishes = [
+            (link.score * self._problem.scale.preference, self._seats(other))
+            for link in self._links[variable.index]
+            if link.tie is Tie.WISH
+            and self._settled(other := self._other_end(link, variable.index))
+        ]
+        tiers = [(tier, mask & free) for tier, mask in variable.tiers]
+        for worth, seats in wishes:
+            tiers = [
+                (tier + worth * inside, part)
+                for tier, mask in tiers
+                for inside, part in ((1, mask & seats), (0, mask & ~seats))
+            ]
+        tiers.sort(key=lambda tier: -tier[0])
+        merged: dict[int, Mask] = {}
+        for tier, mask in tiers:
+            merged[tier] = merged.get(tier, 0) | mask
+        return [
+            at
+            for mask in merged.values()
+            for at in sorted(bits(mask), key=lambda at: (load[at], at))
+        ]
 
     def _pick(self, variable: Variable, free: Mask, size: int) -> Mask:
-        nodes = sorted(bits(free), key=lambda at: self._rank(variable, at))
-        return sum(1 << at for at in nodes[:size])
+        return sum(1 << at for at in self._by_rank(variable, free)[:size])
+
+    @staticmethod
+    def _other_end(link: Link, v: int) -> int:
+        return link.other if link.service == v else link.service
 
     def _alone(self, variable: Variable) -> bool:
         """Whether nothing else turns on where this one goes: then its best nodes are the best choice."""
@@ -376,7 +398,7 @@ class Search:
     def worth(self, chosen: dict[int, Mask]) -> int:
         """Levels 1 to 3 of a complete choice for these variables, packed."""
         variables = self._problem.variables
-        seats = {**self._fixed, **chosen}
+        seats = ChainMap(chosen, self._fixed)  # type: ignore[arg-type]  # it is only read
         total = sum(variables[v].worth(mask) for v, mask in chosen.items())
         for link in self._wishes.values():
             service = seats.get(link.service, 0) | variables[link.service].pinned

@@ -277,8 +277,9 @@ def _relaxed(state: _State, piece: list[int]) -> int:
     wishes = {id(link): link for v in piece for link in problem.links[v] if link.tie is Tie.WISH}
     for link in wishes.values():
         if link.score > 0:
-            most = problem.variables[link.service]
-            total += link.score * problem.scale.preference * (most.want + most.pinned.bit_count())
+            ends = problem.variables[link.service], problem.variables[link.other]
+            most = min(end.want + end.pinned.bit_count() for end in ends)
+            total += link.score * problem.scale.preference * most
     return total
 
 

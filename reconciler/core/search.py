@@ -178,7 +178,7 @@ class Search:
         scored = link.score * self._problem.scale.preference
         if link.score < 0:
             return scored * (service[1] & other[1]).bit_count()
-        return scored * min((service[0] & other[0]).bit_count(), service[2])
+        return scored * min((service[0] & other[0]).bit_count(), service[2], other[2])
 
     def _reach(self, index: int) -> tuple[Mask, Mask, int]:
         """Where copies may be in the end, where they surely are, and how many at most."""

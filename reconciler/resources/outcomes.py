@@ -74,13 +74,18 @@ def strike(text: str, context: OperationContext) -> str:
 
 
 async def look_until(look: Look, good: Callable[[Outcome], bool], deadline: Deadline) -> Outcome:
-    """Look again and again until it is good or the time is over; return the last look."""
+    """Look again and again until it is good or the time is over; return the last look.
+
+    A look that could not end in time is not begun: it would replace what is known by "timed out".
+    """
     pause_ms = _FIRST_PAUSE_MS
     while True:
+        before_ms = deadline.took_ms()
         outcome = await look()
-        if good(outcome) or deadline.left_ms() == 0:
+        look_ms = deadline.took_ms() - before_ms
+        if good(outcome) or deadline.left_ms() < pause_ms + 2 * look_ms:
             return outcome
-        await asyncio.sleep(min(pause_ms, deadline.left_ms()) / 1000)
+        await asyncio.sleep(pause_ms / 1000)
         pause_ms = min(2 * pause_ms, _LAST_PAUSE_MS)
 
 

@@ -19,7 +19,7 @@ _CGROUPS = Path("/sys/fs/cgroup")
 _BOOT_S = 30.0
 
 
-def wait_until(what: str, condition: Callable[[], bool], limit_s: float = 10.0) -> None:
+def wait_until(what: str, condition: Callable[[], object], limit_s: float = 10.0) -> None:
     """Poll a condition until it holds; fail with its name when it never does."""
     deadline = time.monotonic() + limit_s
     while not condition():

@@ -11,21 +11,18 @@ before it, and nothing else may be assumed.
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from itertools import combinations
 
+from reconciler.core.case import Case, Spot
 from reconciler.core.definition import definition_digest
-from reconciler.model.ids import ActionId, Millis
-from reconciler.model.intent import Intent, Mandate, OrderingKind, Role, Safety, Service
-from reconciler.model.observed import Certainty, Copy, Liveness, Observed
+from reconciler.model.ids import Millis
+from reconciler.model.intent import Intent, Mandate, Role, Safety, Service
+from reconciler.model.observed import Liveness, Observed
 from reconciler.model.placement import Placement
 from reconciler.model.plan import Action, ActionKind, Plan
 
 _SUBSETS_OF_MAX = 8
-
-Spot = tuple[str, str]
-"""A service and a node."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +47,7 @@ def verify(
     graph = list(_graph_laws(plan))
     if graph:
         return tuple(graph)
-    case = _Case(plan, intent, observed, placement)
+    case = Case(plan, intent, observed, placement)
     case.now_ms = observed.taken_at_ms if now_ms is None else now_ms
     checks = (
         _actions_are_allowed,
@@ -64,118 +61,6 @@ def verify(
         _probed_first,
     )
     return tuple(violation for check in checks for violation in check(case))
-
-
-class _Case:
-    """The intent and the facts in the judge's own words."""
-
-    def __init__(
-        self, plan: Plan, intent: Intent, observed: Observed, placement: Placement
-    ) -> None:
-        self.plan, self.intent, self.observed, self.placement = plan, intent, observed, placement
-        self.now_ms = observed.taken_at_ms
-        self.services: dict[str, Service] = {s.name: s for s in intent.services}
-        self.nodes = {node.name: node for node in intent.nodes}
-        self.liveness = {state.name: state.liveness for state in observed.nodes}
-        self.probed = {state.name: state.probed for state in observed.nodes}
-        self.actions: dict[ActionId, Action] = {a.id: a for a in plan.actions}
-        self.starts = self._of(ActionKind.START)
-        self.stops = self._of(ActionKind.STOP)
-        self.probes = self._of(ActionKind.PROBE)
-        self.seats = {(str(seat.service), str(seat.node)) for seat in placement.seats}
-        self.free: dict[Spot, Copy] = {}
-        self.fixed: dict[Spot, Copy] = {}
-        for copy in observed.copies:
-            self._sort(copy)
-
-    def _of(self, kind: ActionKind) -> dict[Spot, Action]:
-        return {(str(a.service), str(a.node)): a for a in self.plan.actions if a.kind is kind}
-
-    def _sort(self, copy: Copy) -> None:
-        node, service = self.nodes.get(copy.node), self.services.get(copy.service)
-        if node is None:
-            return
-        spot = (str(copy.service), str(copy.node))
-        alive = self.liveness.get(copy.node) is Liveness.ALIVE
-        lost = self.liveness.get(copy.node) is Liveness.LOST
-        if lost and service is not None and service.safety is Safety.BEST_EFFORT:
-            return
-        held = service is not None and service.maintenance
-        if (
-            alive
-            and copy.certainty is Certainty.OBSERVED
-            and not copy.blocked
-            and not node.maintenance
-            and not held
-        ):
-            self.free[spot] = copy
-        else:
-            self.fixed[spot] = copy
-
-    def reliable(self, spot: Spot) -> bool:
-        """A copy that nobody may touch, and that runs well."""
-        copy = self.fixed.get(spot)
-        return (
-            copy is not None
-            and copy.certainty is Certainty.OBSERVED
-            and not copy.failed
-            and not copy.blocked
-            and self.liveness.get(copy.node) is Liveness.ALIVE
-        )
-
-    def stays(self, spot: Spot) -> bool:
-        """A copy runs there now and the plan does not stop it."""
-        return (spot in self.free and spot not in self.stops) or self.reliable(spot)
-
-    @cached_property
-    def ancestors(self) -> Mapping[ActionId, frozenset[ActionId]]:
-        """What is surely over when an action begins."""
-        found: dict[ActionId, frozenset[ActionId]] = {}
-        order = TopologicalSorter({a.id: a.after for a in self.plan.actions}).static_order()
-        for action in order:
-            reached: set[ActionId] = set()
-            for earlier in self.actions[action].after:
-                reached |= found[earlier] | {earlier}
-            found[action] = frozenset(reached)
-        return found
-
-    def comes_before(self, earlier: Action, later: Action) -> bool:
-        return earlier.id in self.ancestors[later.id]
-
-    def members(self, name: str) -> tuple[str, ...]:
-        for group in self.intent.groups:
-            if group.name == name:
-                return tuple(map(str, group.members))
-        return (name,)
-
-    def required_orderings(self) -> Iterator[Spot]:
-        """Pairs of services: the second runs only while the first does."""
-        for group in self.intent.groups:
-            yield from zip(map(str, group.members), map(str, group.members[1:]), strict=False)
-        for rule in self.intent.orderings:
-            if rule.kind is OrderingKind.REQUIRED and "promote" not in (
-                rule.first_action,
-                rule.then_action,
-            ):
-                yield self.members(rule.first)[-1], self.members(rule.then)[0]
-
-    def together(self) -> Iterator[Spot]:
-        """Pairs of services: every copy of the first is beside one of the second."""
-        for group in self.intent.groups:
-            yield from zip(map(str, group.members[1:]), map(str, group.members), strict=False)
-        for rule in self.intent.colocations:
-            if rule.strength is Mandate.REQUIRED and rule.primary_role is not Role.PROMOTED:
-                yield self.members(rule.dependent)[0], self.members(rule.primary)[-1]
-
-    def apart(self) -> Iterator[Spot]:
-        for rule in self.intent.colocations:
-            if rule.strength is Mandate.FORBIDDEN:
-                for one in self.members(rule.dependent):
-                    for other in self.members(rule.primary):
-                        yield one, other
-
-    def nodes_of(self, service: str, spots: Mapping[Spot, object]) -> list[str]:
-        return [node for name, node in spots if name == service]
 
 
 def _graph_laws(plan: Plan) -> Iterator[Violation]:
@@ -195,7 +80,7 @@ def _graph_laws(plan: Plan) -> Iterator[Violation]:
         yield Violation(law="a plan has no cycle", detail=" -> ".join(map(str, cycle.args[1])))
 
 
-def _actions_are_allowed(case: _Case) -> Iterator[Violation]:
+def _actions_are_allowed(case: Case) -> Iterator[Violation]:
     known = (ActionKind.START, ActionKind.STOP, ActionKind.PROBE)
     for action in case.plan.actions:
         if action.kind not in known or action.service is None:
@@ -211,7 +96,7 @@ def _actions_are_allowed(case: _Case) -> Iterator[Violation]:
             yield Violation(law=law, detail=action.id)
 
 
-def _start_law(case: _Case, spot: Spot, action: Action) -> str | None:
+def _start_law(case: Case, spot: Spot, action: Action) -> str | None:
     if case.liveness.get(action.node) is not Liveness.ALIVE:
         return "nothing starts on a node that is not alive"
     if spot in case.fixed:
@@ -223,9 +108,9 @@ def _start_law(case: _Case, spot: Spot, action: Action) -> str | None:
     return None
 
 
-def _ban(case: _Case, name: str, node: str) -> str | None:
+def _ban(case: Case, name: str, node: str) -> str | None:
     service = case.services.get(name)
-    place = next((found for found in case.intent.nodes if found.name == node), None)
+    place = case.nodes_by_name.get(node)
     if service is None or place is None:
         return "only what the intent names is started"
     if not service.enabled or service.maintenance:
@@ -235,9 +120,9 @@ def _ban(case: _Case, name: str, node: str) -> str | None:
     return _rule_ban(case, name, node) or _failure_ban(case, service, node)
 
 
-def _rule_ban(case: _Case, name: str, node: str) -> str | None:
-    for rule in case.intent.locations:
-        if name in case.members(rule.service) and rule.role is not Role.PROMOTED:
+def _rule_ban(case: Case, name: str, node: str) -> str | None:
+    for rule in case.rules_of.get(name, ()):
+        if rule.role is not Role.PROMOTED:
             if rule.strength is Mandate.REQUIRED and node not in rule.nodes:
                 return "required locations hold"
             if rule.strength is Mandate.FORBIDDEN and node in rule.nodes:
@@ -245,10 +130,10 @@ def _rule_ban(case: _Case, name: str, node: str) -> str | None:
     return None
 
 
-def _failure_ban(case: _Case, service: Service, node: str) -> str | None:
-    for failure in case.observed.failures:
+def _failure_ban(case: Case, service: Service, node: str) -> str | None:
+    for failure in case.failures_of.get(service.name, ()):
         if (
-            (failure.service, failure.node) == (service.name, node)
+            failure.node == node
             and failure.count >= service.failures_max
             and case.now_ms < failure.last_ms + service.failures_forget_ms
         ):
@@ -256,12 +141,12 @@ def _failure_ban(case: _Case, service: Service, node: str) -> str | None:
     return None
 
 
-def _placement_is_allowed(case: _Case) -> Iterator[Violation]:
+def _placement_is_allowed(case: Case) -> Iterator[Violation]:
     at = defaultdict(set)
     for name, node in case.seats:
         at[name].add(node)
     for one, other in case.together():
-        beside = at[other] | {node for name, node in case.fixed if name == other}
+        beside = at[other] | set(case.fixed_of.get(other, ()))
         for node in at[one] - beside:
             if (one, node) not in case.fixed:
                 yield Violation(law="required colocation holds", detail=f"{one} on {node}")
@@ -274,9 +159,9 @@ def _placement_is_allowed(case: _Case) -> Iterator[Violation]:
     yield from _seats_are_allowed(case, at)
 
 
-def _seats_are_allowed(case: _Case, at: Mapping[str, set[str]]) -> Iterator[Violation]:
+def _seats_are_allowed(case: Case, at: Mapping[str, set[str]]) -> Iterator[Violation]:
     for name, service in case.services.items():
-        fixed = {node for one, node in case.fixed if one == name}
+        fixed = set(case.fixed_of.get(name, ()))
         most = None if service.replicas is None else max(service.replicas, len(fixed))
         if most is not None and len(at.get(name, set()) | fixed) > most:
             yield Violation(law="no more copies than wanted", detail=name)
@@ -285,7 +170,7 @@ def _seats_are_allowed(case: _Case, at: Mapping[str, set[str]]) -> Iterator[Viol
                 yield Violation(law=law, detail=f"{name} on {node}")
 
 
-def _ends_at_the_placement(case: _Case) -> Iterator[Violation]:
+def _ends_at_the_placement(case: Case) -> Iterator[Violation]:
     end = {spot for spot in case.free if spot not in case.stops} | set(case.starts)
     end |= {spot for spot in case.fixed if case.reliable(spot)}
     for spot in sorted(end ^ case.seats):
@@ -293,7 +178,7 @@ def _ends_at_the_placement(case: _Case) -> Iterator[Violation]:
         yield Violation(law="a plan ends at its placement", detail=f"{spot[0]} {word} on {spot[1]}")
 
 
-def _nothing_is_needless(case: _Case) -> Iterator[Violation]:
+def _nothing_is_needless(case: Case) -> Iterator[Violation]:
     """A copy that may stay as it is, is left alone; nothing is probed for no start."""
     restarting = {spot for spot in case.stops if spot in case.starts}
     for name, node in sorted(restarting):
@@ -311,27 +196,24 @@ def _nothing_is_needless(case: _Case) -> Iterator[Violation]:
         if copy.failed or changed or _supplier_falls(case, name, node):
             yield Violation(law="what needs a restart is restarted", detail=f"{name} on {node}")
     for (name, node), action in case.probes.items():
-        if not case.nodes_of(name, case.starts):
+        if name not in case.starts_of:
             yield Violation(law="no probe without a start", detail=action.id)
         if case.services[name].name in case.probed.get(action.node, ()):
             yield Violation(law="what is known is not probed", detail=f"{name} on {node}")
 
 
-def _supplier_falls(case: _Case, name: str, node: str) -> bool:
-    for first, then in case.required_orderings():
-        if then != name:
-            continue
+def _supplier_falls(case: Case, name: str, node: str) -> bool:
+    for first in case.needs_of.get(name, ()):
         here = (first, node)
-        fixed_somewhere = [spot for spot in case.fixed if spot[0] == first]
         if here in case.seats or here in case.fixed:
             if here in case.stops or (here not in case.free and here not in case.fixed):
                 return True
-        elif not fixed_somewhere and not any(case.stays((first, other)) for other in case.nodes):
+        elif first not in case.fixed_of and not case.runs_on(first):
             return True
     return False
 
 
-def _one_holder(case: _Case) -> Iterator[Violation]:
+def _one_holder(case: Case) -> Iterator[Violation]:
     """At every step of every order there are no more copies than wanted, counting the unknown ones."""
     for (name, node), start in case.starts.items():
         service = case.services.get(name)
@@ -339,99 +221,90 @@ def _one_holder(case: _Case) -> Iterator[Violation]:
             continue
         if (name, node) in case.stops and not case.comes_before(case.stops[name, node], start):
             yield Violation(law="a restart stops first", detail=start.id)
-        if service.replicas is None:
-            continue
-        fixed = sum(1 for one, _ in case.fixed if one == name)
-        running = {
-            other
-            for one, other in case.free
-            if one == name
-            and other != node
-            and not (
-                (name, other) in case.stops
-                and (name, other) not in case.starts
-                and case.comes_before(case.stops[name, other], start)
-            )
-        }
-        arriving = {
-            other
-            for one, other in case.starts
-            if one == name and not case.comes_before(start, case.starts[name, other])
-        }
-        if fixed + len(running | arriving | {node}) > service.replicas:
+        if service.replicas is not None and _holders(case, name, node, start) > service.replicas:
             yield Violation(law="never more copies than wanted", detail=start.id)
-        never_heard = (
-            service.safety is Safety.EXCLUSIVE
-            and (name, node) not in case.free
-            and any(
-                case.liveness.get(other.name, Liveness.UNKNOWN) is not Liveness.ALIVE
-                and not _heard(case, other.name)
-                and not _rule_ban(case, name, other.name)
+        if service.safety is Safety.EXCLUSIVE and (name, node) not in case.free:
+            unheard = (
+                other.name
                 for other in case.intent.nodes
+                if case.liveness.get(other.name, Liveness.UNKNOWN) is not Liveness.ALIVE
+                and other.name not in case.heard
+                and not _rule_ban(case, name, other.name)
             )
-        )
-        if never_heard:
-            yield Violation(law="nothing starts while a holder is unknown", detail=start.id)
+            for other in unheard:
+                law = "nothing starts while a holder is unknown"
+                yield Violation(law=law, detail=f"{start.id}, {other}")
 
 
-def _heard(case: _Case, node: str) -> bool:
-    return any(state.name == node and state.boot is not None for state in case.observed.nodes)
+def _holders(case: Case, name: str, node: str, start: Action) -> int:
+    """How many copies there may be at once right after this start."""
+    running = {
+        other
+        for other in case.free_of.get(name, ())
+        if (name, other) not in case.stops
+        or (name, other) in case.starts
+        or not case.comes_before(case.stops[name, other], start)
+    }
+    arriving = {
+        other
+        for other in case.starts_of[name]
+        if not case.comes_before(start, case.starts[name, other])
+    }
+    return len(case.fixed_of.get(name, ())) + len(running | arriving | {node})
 
 
-def _ordered(case: _Case) -> Iterator[Violation]:
+def _ordered(case: Case) -> Iterator[Violation]:
     for first, then in case.required_orderings():
-        for (name, node), start in case.starts.items():
-            if name == then and not _supplied(case, first, node, start):
-                yield Violation(
-                    law="nothing starts before what it needs", detail=f"{start.id}, {first}"
-                )
-        for (name, node), stop in case.stops.items():
-            if name != first:
-                continue
-            for other in case.nodes_of(then, case.free):
+        for node in case.starts_of.get(then, ()):
+            start = case.starts[then, node]
+            if not _supplied(case, first, node, start):
+                law = "nothing starts before what it needs"
+                yield Violation(law=law, detail=f"{start.id}, {first}")
+        for node in case.stops_of.get(first, ()):
+            stop = case.stops[first, node]
+            for other in case.free_of.get(then, ()):
                 dependent = case.stops.get((then, other))
-                # A copy that may still run somewhere is reason enough not to stop what runs well.
-                relies = not any(
-                    case.stays((first, any_node)) or (first, any_node) in case.fixed
-                    for any_node in case.nodes
-                )
-                if (first, other) in case.free:
-                    relies = other == node and (relies or (first, node) in case.seats)
-                if relies and (dependent is None or not case.comes_before(dependent, stop)):
-                    yield Violation(
-                        law="nothing stops before what needs it", detail=f"{stop.id}, {then}"
-                    )
+                gone = dependent is not None and case.comes_before(dependent, stop)
+                if not gone and _relies(case, first, node, other):
+                    law = "nothing stops before what needs it"
+                    yield Violation(law=law, detail=f"{stop.id}, {then}")
 
 
-def _supplied(case: _Case, first: str, node: str, start: Action) -> bool:
+def _relies(case: Case, first: str, node: str, other: str) -> bool:
+    """Whether a dependent on `other` counts on the copy of `first` that stops on `node`."""
+    # A copy that may still run somewhere is reason enough not to stop what runs well.
+    last = first not in case.fixed_of and not case.runs_on(first)
+    if (first, other) in case.free:
+        return other == node and (last or (first, node) in case.seats)
+    return last
+
+
+def _supplied(case: Case, first: str, node: str, start: Action) -> bool:
     here = case.starts.get((first, node))
     if here is not None:
         return case.comes_before(here, start)
-    if any(case.stays((first, other)) for other in case.nodes):
+    if case.runs_on(first):
         return True
-    supply = [case.starts[first, other] for other in case.nodes_of(first, case.starts)]
+    supply = [case.starts[first, other] for other in case.starts_of.get(first, ())]
     if not supply:
         # What ran already may start again beside a supplier that nobody can tell of.
-        spot = (str(start.service), str(start.node))
-        return spot in case.free and any(name == first for name, _ in case.fixed)
+        return (str(start.service), str(start.node)) in case.free and first in case.fixed_of
     return all(case.comes_before(one, start) for one in supply)
 
 
-def _apart(case: _Case) -> Iterator[Violation]:
+def _apart(case: Case) -> Iterator[Violation]:
     for pair in case.apart():
         for one, other in (pair, pair[::-1]):
-            for (name, node), start in case.starts.items():
-                if name != one or (other, node) not in case.free:
+            for node in case.starts_of.get(one, ()):
+                start, stop = case.starts[one, node], case.stops.get((other, node))
+                if (other, node) not in case.free:
                     continue
-                stop = case.stops.get((other, node))
                 if stop is None or not case.comes_before(stop, start):
-                    yield Violation(
-                        law="forbidden colocation holds at every step",
-                        detail=f"{start.id}, {other}",
-                    )
+                    law = "forbidden colocation holds at every step"
+                    yield Violation(law=law, detail=f"{start.id}, {other}")
 
 
-def _capacity_holds(case: _Case) -> Iterator[Violation]:
+def _capacity_holds(case: Case) -> Iterator[Violation]:
     """No order fills a node beyond what it holds.
 
     What stays or restarts is there throughout. Of what leaves, any part may still be there when all
@@ -479,7 +352,7 @@ def _parts(leaving: set[str]) -> Iterator[tuple[str, ...]]:
     yield tuple(names)
 
 
-def _probed_first(case: _Case) -> Iterator[Violation]:
+def _probed_first(case: Case) -> Iterator[Violation]:
     for (name, node), start in case.starts.items():
         service = case.services.get(name)
         if service is None:

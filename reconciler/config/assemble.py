@@ -6,6 +6,7 @@ handed on only to find more problems in it. `load` gives it to nobody if there w
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import Any
 
 from reconciler.config import document
 from reconciler.config.draft import AnyConstraint, Draft, Entry
@@ -197,7 +198,7 @@ def _location(
     if isinstance(body.nodes, dict):
         nodes = references.labelled(body.nodes, used_by, lambda: entry.at("nodes"))
     else:
-        nodes = references.nodes(body.nodes, used_by, lambda number: entry.at("nodes", number))
+        nodes = references.nodes(body.nodes, used_by, _node_place(entry))
     if not usable or not nodes:
         return
     references.role(body.role, body.location, lambda: entry.at("role"))
@@ -242,6 +243,10 @@ def _overlap(
 # Fencing and heartbeat -----------------------------------------------------------------------------
 
 
+def _node_place(entry: Entry[Any]) -> Callable[[int], Origin]:
+    return lambda number: entry.at("nodes", number)
+
+
 def _fencing(draft: Draft, references: References, problems: Problems) -> Fencing:
     accept = draft.accept_split_brain
     none = draft.fencing is not None and draft.fencing.body is None
@@ -256,9 +261,7 @@ def _fencing(draft: Draft, references: References, problems: Problems) -> Fencin
     for name in sorted(draft.devices):
         entry = draft.devices[name]
         used_by = f"Fence device {quoted(name)}"
-        nodes = references.nodes(
-            entry.body.nodes, used_by, lambda number, e=entry: e.at("nodes", number)
-        )  # type: ignore[misc]
+        nodes = references.nodes(entry.body.nodes, used_by, _node_place(entry))
         parameters, secrets = split_parameters(entry.body.parameters)
         devices.append(
             FenceDevice(

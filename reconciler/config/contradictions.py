@@ -4,7 +4,6 @@ Works on the assembled intent. Each check explains itself with the names and lin
 other. Only what holds whatever the cluster's state is an error here; the rest is the planner's to say.
 """
 
-from collections.abc import Iterator
 from itertools import pairwise
 
 from reconciler.config.problems import Problems, listed
@@ -88,7 +87,7 @@ def _cycle(edges: Edges) -> list[str] | None:
     for start in edges:
         if start in done:
             continue
-        trail: dict[str, Iterator[str]] = {start: iter(edges[start])}
+        trail = {start: iter(edges[start])}
         while trail:
             here = next(reversed(trail))
             step = next(trail[here], None)
@@ -206,8 +205,8 @@ def check_together(intent: Intent, together: Together, problems: Problems) -> No
                 if why:
                     problems.add(
                         "R031",
-                        f"{quoted(dependent)} and {quoted(primary)} may never share a node, and {why}. Remove "
-                        "one of the constraints, or give one of them a score.",
+                        f"{quoted(dependent)} and {quoted(primary)} may never share a node, and {why}. "
+                        "Remove one of the constraints, or give one of them a score.",
                         colocation.origin,
                     )
 

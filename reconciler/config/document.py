@@ -74,6 +74,10 @@ Maybe = Annotated[T | None, BeforeValidator(_present)]
 """Absent, or there with a value; never there and empty."""
 
 
+MODEL = "x-model"
+"""In a schema written by hand here: stands for the schema of the model of that name."""
+
+
 def _kebab(name: str) -> str:
     return name.replace("_", "-")
 
@@ -273,10 +277,13 @@ class Defaults(Strict):
     """Settings of every service that does not say otherwise."""
 
     priority: Maybe[Points] = Field(
-        default=None, description="Where room is short, the higher priority runs. Default 0."
+        default=None,
+        json_schema_extra={"default": 0},
+        description="Where room is short, the higher priority runs. Default 0.",
     )
     stickiness: Maybe[Stickiness] = Field(
         default=None,
+        json_schema_extra={"default": 100},
         description="Points that a preference must win by before a healthy copy is disturbed. Default 100.",
     )
     safety: Maybe[SafetyWord] = Field(
@@ -297,10 +304,13 @@ class Defaults(Strict):
         default=None, description="When a node is given up. Default max 3, forget-after 10m."
     )
     enabled: Maybe[Flag] = Field(
-        default=None, description="false: it should not run anywhere, and is stopped. Default true."
+        default=None,
+        json_schema_extra={"default": True},
+        description="false: it should not run anywhere, and is stopped. Default true.",
     )
     maintenance: Maybe[Flag] = Field(
         default=None,
+        json_schema_extra={"default": False},
         description="true: nothing is done to it, no action, no monitor. Default false.",
     )
 
@@ -310,6 +320,7 @@ class ClusterDefaults(Defaults):
 
     when_equal: Maybe[WhenEqualWord] = Field(
         default=None,
+        json_schema_extra={"default": "stay"},
         description="Among equally good placements: `stay` disturbs the fewest services, `spread` balances "
         "first. Default `stay`.",
     )
@@ -331,7 +342,7 @@ class Template(Defaults):
         WithJsonSchema(
             {
                 "anyOf": [
-                    {"$ref": "#/definitions/Script"},
+                    {MODEL: "Script"},
                     {"type": "string", "pattern": r"^(/|\./)"},
                 ]
             }
@@ -347,7 +358,7 @@ class Template(Defaults):
         WithJsonSchema(
             {
                 "anyOf": [
-                    {"$ref": "#/definitions/Vip"},
+                    {MODEL: "Vip"},
                     {"type": "string", "pattern": "^[0-9A-Fa-f.:]+/[0-9]{1,3}$"},
                 ]
             }
@@ -397,7 +408,7 @@ GroupBody = Annotated[
         {
             "anyOf": [
                 {"type": "array", "items": _NAME_SCHEMA, "minItems": 1},
-                {"$ref": "#/definitions/Group"},
+                {MODEL: "Group"},
             ]
         }
     ),
@@ -576,7 +587,7 @@ class Document(Strict):
     fencing: Annotated[
         Fencing | None,
         WrapValidator(_fencing),
-        WithJsonSchema({"anyOf": [{"$ref": "#/definitions/Fencing"}, {"const": NO_FENCING}]}),
+        WithJsonSchema({"anyOf": [{MODEL: "Fencing"}, {"const": NO_FENCING}]}),
     ] = Field(
         default=None,
         description="Devices that make a silent node provably unable to act, or `none` (then also "
@@ -597,21 +608,20 @@ class Document(Strict):
 
 def model_at(path: tuple[int | str, ...]) -> type[Strict] | None:
     """The model of the mapping at this place of a document; None where keys are free."""
-    match path:
-        case (("templates" | "services"), _, inner) | ("defaults", inner):
-            return _SETTINGS.get(str(inner))
-        case ("constraints", _, tag):
-            return _CONSTRAINTS.get(str(tag))
-        case ("fencing", "devices", _):
-            return Device
-        case (section, _):
-            return _ENTRIES.get(str(section))
-        case (section,):
-            return _SINGLE.get(str(section))
+    match tuple(str(step) for step in path):
         case ():
             return Document
+        case ("constraints", _, name):
+            models = _CONSTRAINTS
+        case (("templates" | "services"), _, name) | ("defaults", name):
+            models = _SETTINGS
+        case (name,):
+            models = _SINGLE
+        case (name, _) | (_, name, _):
+            models = _ENTRIES
         case _:
             return None
+    return models.get(name)
 
 
 _CONSTRAINTS: dict[str, type[Strict]] = {
@@ -629,6 +639,7 @@ _ENTRIES: dict[str, type[Strict]] = {
     "templates": Template,
     "services": Service,
     "groups": Group,
+    "devices": Device,
 }
 _SETTINGS: dict[str, type[Strict]] = {
     "monitor": Monitor,

@@ -32,7 +32,8 @@ def read_files(path: Path, problems: Problems) -> tuple[tuple[str, bytes], ...]:
     if not names:
         problems.add(
             "R001",
-            f"The folder {quoted(str(path))} holds no *.yaml or *.yml file. Folders inside it are not searched.",
+            f"The folder {quoted(str(path))} holds no *.yaml or *.yml file. Folders inside it "
+            "are not searched.",
             Origin(path=str(path), line=1),
         )
     found = []

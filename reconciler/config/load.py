@@ -49,6 +49,11 @@ def load_path(path: Path) -> Loaded:
     return _load(files, Path.cwd(), problems)
 
 
+def read_path(path: Path) -> tuple[tuple[str, bytes], ...]:
+    """The files that `load_path` would load, with their contents; those that cannot be read are left out."""
+    return read_files(path, Problems())
+
+
 def load_files(files: tuple[tuple[str, bytes], ...], *, base: Path | None = None) -> Loaded:
     """Load files that are already in memory, as (path, contents).
 

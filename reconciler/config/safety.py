@@ -148,8 +148,8 @@ def _report_none(draft: Draft, intent: Intent, problems: Problems) -> None:
     none_said = draft.fencing is not None
     problems.add(
         "R040",
-        f"{listed(service.name for service in exclusive)} must never run twice, and no fence device can prove "
-        "that a silent node stopped them. "
+        f"{listed(service.name for service in exclusive)} must never run twice, and no fence device can "
+        "prove that a silent node stopped them. "
         + ("`fencing: none` alone is not enough. " if none_said else "")
         + "Add devices under `fencing`; or give services that may run twice `safety: best-effort`; or write "
         "`fencing: none` and `accept-split-brain: true` to accept two copies after a network split.",

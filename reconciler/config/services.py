@@ -122,7 +122,7 @@ class Services:
             known = self._draft.names("templates")
             if name not in known:
                 hint = did_you_mean(name, known) or " Add it to `templates`, or correct the name."
-                detail = f"Service {quoted(entry.name)} takes the template {quoted(name)}, which is not there."
+                detail = f"Service {quoted(entry.name)} takes the unknown template {quoted(name)}."
                 self._problems.add("R022", detail + hint, entry.at("template"))
             return usual
         return self._templates[name]
@@ -133,8 +133,8 @@ class Services:
         has = f"has {len(kinds)} ({', '.join(kinds)})" if kinds else "has none"
         self._problems.add(
             "R017",
-            f"A service has exactly one of {', '.join(Kind)}; {quoted(entry.name)} {has}. What runs beside it "
-            "is a service of its own, joined by a group.",
+            f"A service has exactly one of {', '.join(Kind)}; {quoted(entry.name)} {has}. What runs "
+            "beside it is a service of its own, joined by a group.",
             entry.origin,
         )
 

@@ -1,0 +1,109 @@
+"""What an agent's brain holds between two events: its memory, and what is known only until it ends.
+
+Frozen, and cheap to change: mappings are replaced and never written to, and a step touches only the
+services that its event is about.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TypeVar
+
+from reconciler.core.executor.events import Verb
+from reconciler.core.executor.memory import Memory
+from reconciler.model.ids import Digest, Millis, NodeName, ServiceName
+from reconciler.model.intent import Service
+from reconciler.model.operation import Step, Verdict
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+GRACE_MS = Millis(3_500)
+"""How long a new agent waits for a controller before it counts itself as alone."""
+
+
+def _nothing() -> Mapping[K, V]:
+    return MappingProxyType({})
+
+
+class Look(StrEnum):
+    """Why a service is looked at. Only the last two count what they find as failures."""
+
+    FIRST = "first"
+    """Nothing is known of it yet, or not any more."""
+    AGAIN = "again"
+    """After a stop that failed, or a pause."""
+    MONITOR = "monitor"
+    DEATH = "death"
+    """Its watch fired."""
+
+
+class Lane(StrEnum):
+    """Two queues, so that a hundred slow monitors never delay an order."""
+
+    URGENT = "urgent"
+    ROUTINE = "routine"
+
+
+LANE_LIMITS: Mapping[Lane, int] = MappingProxyType({Lane.URGENT: 8, Lane.ROUTINE: 8})
+"""Operations under way at one time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnderWay:
+    """The one operation of a service: for an order, for a look, or (neither) to repair it in place."""
+
+    verb: Verb
+    lane: Lane
+    step: Step | None = None
+    look: Look | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What is known of one service here while this agent lives."""
+
+    definition: Service
+    digest: Digest
+    wanted: bool = True
+    """Among the definitions; if not, it is kept only because something of it is here."""
+    paused: bool = False
+    seen: Verdict | None = None
+    """What the last look found; None until there was one."""
+    doubts: int = 0
+    """Monitors in a row that could not tell."""
+    under_way: UnderWay | None = None
+    step: Step | None = None
+    """An order that waits for its turn."""
+    look: Look | None = None
+    """A look that waits for its turn."""
+    repair: Verb | None = None
+    """What comes next in a repair in place: stop, then start."""
+    queued: Lane | None = None
+    monitor_at_ms: Millis | None = None
+    timer_ms: Millis | None = None
+    """What the shell's timer is set to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Everything an agent's brain knows."""
+
+    node: NodeName
+    memory: Memory = Memory()
+    services: Mapping[ServiceName, Held] = field(default_factory=_nothing)
+    unseen: int = 0
+    """How many of them have not been looked at."""
+    ready: bool = False
+    """Everything known has been looked at once since this agent started."""
+    connected: bool = False
+    heard_ms: Millis | None = None
+    """The controller certainly spoke after this."""
+    grace_ms: Millis = GRACE_MS
+    alone_ms: Millis | None = None
+    """From when on this node has no controller; None while it has one."""
+    unsettled: tuple[Step, ...] = ()
+    """Orders begun by an earlier agent of which nobody knows the end; the next look tells."""
+    queues: Mapping[Lane, tuple[ServiceName, ...]] = field(default_factory=_nothing)
+    busy: Mapping[Lane, int] = field(default_factory=_nothing)

@@ -1,0 +1,98 @@
+"""When a service needs attention by time alone: its monitor, a repair in place, the end of its failures.
+
+All of it is computed from what is known, so that nothing has to be cancelled when the facts change.
+"""
+
+import zlib
+from dataclasses import dataclass
+
+from reconciler.core.executor.memory import OwnCopy, Phase
+from reconciler.core.executor.state import Held
+from reconciler.model.ids import Millis, ServiceName
+from reconciler.model.observed import Failure
+from reconciler.model.operation import Verdict
+
+RELOOK_MS = Millis(10_000)
+"""How soon to look again at what could not be told, for a service without monitors."""
+BACK_OFF_MS = 1_000
+BACK_OFF_MAX_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Here:
+    """Everything about one service that time can change."""
+
+    held: Held
+    own: OwnCopy | None
+    blocked: bool
+    failure: Failure | None
+    assigned: bool
+    alone_ms: Millis | None
+    now_ms: Millis
+
+
+def monitor_at(here: Here) -> Millis | None:
+    """When the next monitor is due: so long after the last look ended; None while none is.
+
+    Source: capabilities.md G12.1, G12.10.
+    """
+    held = here.held
+    there = here.own is not None or here.blocked or held.seen is not Verdict.STOPPED
+    busy = held.under_way is not None or held.look is not None
+    every_ms = interval(held)
+    if held.paused or busy or not there or held.seen is None or every_ms is None:
+        return None
+    return held.monitor_at_ms or Millis(here.now_ms + every_ms)
+
+
+def interval(held: Held) -> Millis | None:
+    """How often a service is looked at."""
+    every_ms = held.definition.monitor.every_ms
+    if held.seen is Verdict.UNKNOWN:
+        return Millis(min(every_ms or RELOOK_MS, RELOOK_MS))
+    return every_ms or None
+
+
+def spread(name: ServiceName, every_ms: Millis) -> Millis:
+    """A part of the interval that differs from service to service, and never between two runs."""
+    return Millis(1 + zlib.crc32(name.encode()) % max(1, every_ms))
+
+
+def repair_at(here: Here) -> Millis | None:
+    """When a broken copy is repaired in place, which only a node without a controller does.
+
+    Law: only what ran here and is assigned here; never once its failures ban it from this node.
+    """
+    held, failure = here.held, here.failure
+    broken = here.own is not None and here.own.phase is Phase.BROKEN
+    idle = held.under_way is None and held.repair is None
+    if here.alone_ms is None or not broken or not here.assigned or here.blocked or held.paused:
+        return None
+    if not idle or held.seen is None:
+        return None
+    if failure is None:
+        return here.alone_ms
+    if failure.count >= held.definition.failures_max:
+        return None
+    return Millis(max(here.alone_ms, failure.last_ms + back_off(failure.count)))
+
+
+def back_off(count: int) -> int:
+    """How long after the last failure to wait: not at all, then 1 s, 2 s, 4 s, ... up to a minute."""
+    if count <= 1:
+        return 0
+    return min(BACK_OFF_MAX_MS, BACK_OFF_MS << min(count - 2, 16))
+
+
+def forget_at(here: Here) -> Millis | None:
+    """When the failures are forgotten, if no other one comes; 0 in the intent means never."""
+    after_ms = here.held.definition.failures_forget_ms
+    if here.failure is None or after_ms <= 0:
+        return None
+    return Millis(here.failure.last_ms + after_ms)
+
+
+def due(here: Here) -> Millis | None:
+    """The first of these times."""
+    times = (here.held.monitor_at_ms, repair_at(here), forget_at(here))
+    return min((at_ms for at_ms in times if at_ms is not None), default=None)

@@ -227,10 +227,10 @@ def _settle(state: _State, piece: list[int]) -> None:
     if _contested(state.problem, wide):
         wide |= {v.index for v in state.problem.variables if v.demand}
         wide = set().union(*(_component(state.problem, [v]) for v in wide))
-    _search_wide(state, wide, feasible=found is not None)
+    _search_wide(state, wide)
 
 
-def _search_wide(state: _State, wide: set[int], *, feasible: bool) -> None:
+def _search_wide(state: _State, wide: set[int]) -> None:
     problem = state.problem
     order = _visiting_order(problem, wide)
     before = {v: state.chosen[v] for v in order}
@@ -238,8 +238,8 @@ def _search_wide(state: _State, wide: set[int], *, feasible: bool) -> None:
         state.loads.add(problem.variables[v], mask, -1)
         state.chosen[v] = 0
     search = Search(problem, order, state.chosen, state.loads, budget=BUDGET)
-    if not feasible:
-        _retreat(problem, before, state.chosen)
+    # Pieces that come later have nothing yet, which what is content may not bear.
+    _retreat(problem, before, state.chosen)
     incumbent = Found(chosen=before, worth=search.worth(before), squares=0)
     better = search.run(incumbent) or incumbent
     _take(state, order, better)

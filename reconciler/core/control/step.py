@@ -177,6 +177,8 @@ def _advance(turn: Turn) -> None:
     if not turn.state.settled and not _settle(turn):
         conduct.carry_on(turn)
         return
+    if turn.state.transition is None:
+        turn.news.clear()
     admission.admit(turn)
     while turn.state.outranked is None:
         if turn.state.transition is None and not _plan(turn):

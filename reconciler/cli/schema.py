@@ -4,7 +4,10 @@ from pathlib import Path
 
 from reconciler.cli.exit_codes import ExitCode
 from reconciler.cli.terminal import complain, note
+from reconciler.codec import observed_file
 from reconciler.config import json_schema
+from reconciler.render import plan_json
+from reconciler.render.plan_json import indented
 
 
 def run_schema(directory: Path, check: bool) -> int:
@@ -24,7 +27,11 @@ def run_schema(directory: Path, check: bool) -> int:
 
 def schemas() -> dict[str, bytes]:
     """Every schema by file name."""
-    return {json_schema.NAME: json_schema.cluster_schema()}
+    return {
+        json_schema.NAME: json_schema.cluster_schema(),
+        "observed.schema.json": indented(observed_file.schema()).encode(),
+        "plan.schema.json": indented(plan_json.schema()).encode(),
+    }
 
 
 def _contents(path: Path) -> bytes | None:

@@ -1,5 +1,6 @@
 """Small words that several renderers share: glyphs, amounts, durations, lists, and advice."""
 
+import difflib
 from collections.abc import Iterable
 
 from reconciler.model.placement import Reason, Why
@@ -109,6 +110,12 @@ def size(number: int) -> str:
         if number >= factor:
             return f"{number / factor:.1f}".removesuffix(".0") + unit
     return str(number)
+
+
+def close(name: str, known: Iterable[str]) -> str:
+    """`Did you mean "web"?` when a known name is spelled much like this one, else nothing."""
+    found = difflib.get_close_matches(name, sorted(known), n=1)
+    return f'Did you mean "{found[0]}"?' if found else ""
 
 
 def short(digest: str) -> str:

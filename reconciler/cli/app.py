@@ -1,0 +1,249 @@
+"""What a user types: every command with its options and help, and nothing of what it does.
+
+`reconcile --help` has to answer at once, so this module imports the command line's own library and no
+more; each command brings its module when it runs. The modules return a status; `main` gives it back.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from typer.core import TyperOption
+
+from reconciler import __version__
+from reconciler.cli.ending import ended
+from reconciler.cli.pki_commands import commands as pki_commands
+
+app = typer.Typer(
+    name="reconcile",
+    help="Commit what should run where; it is kept so on your Linux machines.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+Cluster = Annotated[
+    Path, typer.Argument(help="The cluster's YAML file, or the folder of them.", show_default=False)
+]
+ContextCluster = Annotated[
+    Path | None,
+    typer.Argument(
+        help="The cluster's YAML file or folder; the one of .reconcile/context.json if not given.",
+        show_default=False,
+    ),
+]
+Controller = Annotated[
+    str | None,
+    typer.Option(
+        "--controller",
+        metavar="HOST:PORT",
+        help="The controller to ask (else RECONCILE_CONTROLLER, or .reconcile/context.json).",
+    ),
+]
+Pki = Annotated[
+    Path | None,
+    typer.Option("--pki", metavar="DIR", help="The operator's certificates (else RECONCILE_PKI)."),
+]
+TextOrJson = Annotated[
+    Literal["text", "json"], typer.Option("--format", help="Form of the output.")
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"reconcile {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def reconcile(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which this is.")
+    ] = False,
+) -> None:
+    """Commit what should run where; it is kept so on your Linux machines."""
+
+
+@app.command()
+def validate(
+    cluster: Cluster,
+    form: TextOrJson = "text",
+) -> None:
+    """Check a cluster's files and report every problem at once."""
+    from reconciler.cli.validate import run_validate
+
+    raise typer.Exit(run_validate(cluster, form))
+
+
+@app.command()
+def plan(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    cluster: ContextCluster = None,
+    observed: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Plan from these facts instead of the controller's."),
+    ] = None,
+    cold: Annotated[
+        bool, typer.Option("--cold", help="Plan as if every node were alive and nothing ran.")
+    ] = False,
+    format: Annotated[  # noqa: A002 - the option's own name
+        Literal["text", "json", "markdown", "dot", "svg"], typer.Option(help="Form of the output.")
+    ] = "text",
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also save the plan, for `reconcile apply FILE`."),
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Every reason, and every setting in force.")
+    ] = False,
+    controller: Controller = None,
+    pki: Pki = None,
+) -> None:
+    """Show what would be done and why; do nothing.
+
+    CLUSTER may also be a saved plan, which is shown as it was made. Exit status: 0 nothing to do,
+    3 changes pending, 4 something stays blocked or unplaced, 1 error.
+    """
+    from reconciler.cli.plan import Source, run_plan
+
+    source = Source(facts=observed, cold=cold, controller=controller, pki=pki)
+    raise typer.Exit(run_plan(cluster, source, form=format, out=out, explain=explain))
+
+
+@app.command()
+def apply(
+    cluster: ContextCluster = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed in a pipe.")] = False,
+    confirm_shrink: Annotated[
+        bool,
+        typer.Option("--confirm-shrink", help="Yes, a good part of what runs is meant to end."),
+    ] = False,
+    controller: Controller = None,
+    pki: Pki = None,
+) -> None:
+    """Plan, ask, have the controller carry it out, and follow.
+
+    CLUSTER may also be a saved plan, which is carried out exactly and once, or refused as stale
+    (status 5) with what changed. Ctrl-C ends the following, not the apply.
+    """
+    from reconciler.cli.apply import Wishes, run_apply
+
+    wishes = Wishes(yes=yes, confirm_shrink=confirm_shrink, controller=controller, pki=pki)
+    raise typer.Exit(run_apply(cluster, wishes))
+
+
+@app.command()
+def status(
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Keep looking; q ends it.")] = False,
+    format: Annotated[  # noqa: A002
+        Literal["text", "json", "observed"],
+        typer.Option(help="Form of the output; `observed` is what `plan --observed` reads."),
+    ] = "text",
+    controller: Controller = None,
+    pki: Pki = None,
+) -> None:
+    """Show how the cluster stands.
+
+    Exit status: 0 all is as wanted, 3 something is under way or waits, 4 something is blocked or
+    unplaced, 1 error.
+    """
+    from reconciler.cli.status import run_status
+
+    raise typer.Exit(run_status(watch=watch, form=format, controller=controller, pki=pki))
+
+
+@app.command()
+def explain(  # noqa: PLR0913, PLR0917
+    service: Annotated[str, typer.Argument(help="The service.", show_default=False)],
+    node: Annotated[str | None, typer.Option(help="Only this node: why (not) there?")] = None,
+    cluster: Annotated[
+        Path | None,
+        typer.Option(metavar="CLUSTER", help="Explain by this intent, not by the one in force."),
+    ] = None,
+    observed: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Explain by these facts.")
+    ] = None,
+    cold: Annotated[
+        bool, typer.Option("--cold", help="Explain as if every node were alive and nothing ran.")
+    ] = False,
+    form: TextOrJson = "text",
+    controller: Controller = None,
+    pki: Pki = None,
+) -> None:
+    """Say why a service runs where it does, or does not run.
+
+    Node by node: first what forbids it, then what it scores; last, what would have to change.
+    """
+    from reconciler.cli.explain import run_explain
+    from reconciler.cli.plan import Source
+
+    source = Source(facts=observed, cold=cold, controller=controller, pki=pki)
+    raise typer.Exit(run_explain(service, node=node, cluster=cluster, source=source, form=form))
+
+
+@app.command()
+def clear(
+    service: Annotated[
+        str | None, typer.Argument(help="The service; all of them if not given.")
+    ] = None,
+    controller: Controller = None,
+    pki: Pki = None,
+) -> None:
+    """Forget failures, so that nodes given up are tried again."""
+    from reconciler.cli.clear import run_clear
+
+    raise typer.Exit(run_clear(service, controller=controller, pki=pki))
+
+
+@app.command()
+def graph(
+    cluster: ContextCluster = None,
+    format: Annotated[  # noqa: A002
+        Literal["text", "json", "dot", "svg"], typer.Option(help="Form of the output.")
+    ] = "text",
+) -> None:
+    """Draw how services depend on each other and where they may run."""
+    from reconciler.cli.graph import run_graph
+
+    raise typer.Exit(run_graph(cluster, form=format))
+
+
+@app.command()
+def history(
+    last: Annotated[int, typer.Option(min=1, max=10_000, help="How many records.")] = 20,
+    form: TextOrJson = "text",
+    controller: Controller = None,
+    pki: Pki = None,
+) -> None:
+    """Show what was decided and what came of it."""
+    from reconciler.cli.history import run_history
+
+    raise typer.Exit(run_history(last=last, form=form, controller=controller, pki=pki))
+
+
+@app.command()
+def schema(
+    directory: Annotated[Path, typer.Argument(help="Where to write them; made if need be.")] = Path(
+        "schemas"
+    ),
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; status 1 if one is out of date.")
+    ] = False,
+) -> None:
+    """Write the JSON Schemas that editors and programs use."""
+    from reconciler.cli.schema import run_schema
+
+    raise typer.Exit(run_schema(directory, check))
+
+
+app.add_typer(pki_commands, name="pki")
+
+
+def main() -> None:
+    """Run the command line; the `reconcile` script calls this."""
+    command = typer.main.get_command(app)
+    for option in command.params:
+        if isinstance(option, TyperOption) and option.name == "show_completion":
+            option.hidden = True  # it works; the screen has room for its sibling only
+    sys.exit(ended(lambda: command(prog_name="reconcile")))

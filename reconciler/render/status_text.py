@@ -1,0 +1,157 @@
+"""The state of a cluster on one screen: who decides, what is wanted, what runs, what does not and why."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from reconciler.render.ink import BLANK, Line, Span, Tone, line
+from reconciler.render.status import NodePart, ServicePart, Status
+from reconciler.render.words import amount, duration, listing, short
+
+_ALIVE = {"alive": Tone.GOOD, "suspect": Tone.CHANGE, "lost": Tone.LOUD_BAD, "unknown": Tone.FAINT}
+_WELL = frozenset({"running", "started", "promoted"})
+_QUIET = frozenset({"stopped", "disabled"})
+_SERVICES_MOST = 200
+
+
+def render(status: Status) -> list[Line]:
+    """Everything that `reconcile status` says."""
+    return [
+        *_head(status),
+        *_troubles(status),
+        BLANK,
+        *_nodes(status),
+        BLANK,
+        *_services(status),
+        *_under_way(status),
+        *_candidate(status),
+    ]
+
+
+def _head(status: Status) -> Iterator[Line]:
+    quorum = status.quorum
+    votes = f"{quorum.votes} votes, {quorum.needed} needed"
+    held = (
+        Span(f"quorum held ({votes})", Tone.GOOD)
+        if quorum.held
+        else Span(f"no quorum ({votes}): nothing is started elsewhere", Tone.LOUD_BAD)
+    )
+    yield line(Span(status.cluster or "no cluster yet", Tone.STRONG), "  ", held)
+    controller = status.controller
+    term = (
+        f", term {controller.term.incarnation}.{controller.term.epoch}" if controller.term else ""
+    )
+    since = f", {_since(controller.since)}" if controller.since is not None else ""
+    yield line(Span(f"controller {controller.name}{term}{since}", Tone.FAINT))
+    accepted = status.intent.accepted
+    if accepted is None:
+        yield line(Span("no intent accepted yet: ", Tone.CHANGE), body="`reconcile apply CLUSTER`")
+    else:
+        source = f" from {status.intent.source}" if status.intent.source else ""
+        yield line(Span(f"intent {short(accepted.revision)} accepted{source}", Tone.FAINT))
+
+
+def _since(since: int | str) -> str:
+    return f"for {duration(since)}" if isinstance(since, int) else f"since {since}"
+
+
+def _troubles(status: Status) -> Iterator[Line]:
+    if status.intent.trouble:
+        yield line(Span("intent source: ", Tone.BAD), body=status.intent.trouble)
+
+
+def _nodes(status: Status) -> Iterator[Line]:
+    copies: defaultdict[str, int] = defaultdict(int)
+    for service in status.services:
+        for copy in service.copies:
+            copies[copy.node] += 1
+    width = max((len(node.name) for node in status.nodes), default=0)
+    yield line("  ", Span("Nodes", Tone.STRONG))
+    for node in status.nodes:
+        yield _node(node, width, copies[node.name])
+
+
+def _node(node: NodePart, width: int, copies: int) -> Line:
+    tone = _ALIVE.get(node.liveness, Tone.FAINT)
+    mark = "●" if node.liveness == "alive" else "○"
+    heard = "" if node.heard_ago_ms is None else f"heard {duration(node.heard_ago_ms)} ago"
+    probing = "" if node.ready or node.liveness != "alive" else ", still being probed"
+    return line(
+        "    ",
+        Span(f"{mark} {node.name:<{width}}  ", tone),
+        Span(f"{node.liveness:<8}", tone),
+        f"{amount(copies, 'copy'):<11}",
+        body=heard + probing,
+        tone=Tone.FAINT,
+    )
+
+
+def _services(status: Status) -> Iterator[Line]:
+    yield line("  ", Span("Services", Tone.STRONG))
+    troubled = [one for one in status.services if one.state not in _WELL | _QUIET]
+    calm = [one for one in status.services if one.state in _WELL | _QUIET]
+    width = max((len(service.name) for service in status.services), default=0)
+    for service in [*troubled, *calm][:_SERVICES_MOST]:
+        yield from _service(service, width)
+    if len(status.services) > _SERVICES_MOST:
+        more = len(status.services) - _SERVICES_MOST
+        yield line("    ", Span(f"… {more} more, all as wanted", Tone.FAINT))
+
+
+def _service(service: ServicePart, width: int) -> Iterator[Line]:
+    mark, tone = _mark(service.state)
+    number = f"{len(service.copies)} of {service.wanted}" if service.wanted not in {None, 1} else ""
+    where = listing((_copy(service, index) for index in range(len(service.copies))), most=8)
+    yield line(
+        "    ",
+        Span(f"{mark} {service.name:<{width}}  ", tone),
+        Span(f"{service.state:<10}", tone),
+        body="  ".join(part for part in (number, where) if part),
+    )
+    for reason in service.reasons[:4]:
+        yield line(" " * 8, body=reason, tone=Tone.FAINT)
+
+
+def _copy(service: ServicePart, index: int) -> str:
+    copy = service.copies[index]
+    extra = [copy.role] if copy.role not in {"started", "stopped"} else []
+    extra += [copy.state] if copy.state not in {"running", service.state} else []
+    return f"{copy.node} ({', '.join(extra)})" if extra else copy.node
+
+
+def _mark(state: str) -> tuple[str, Tone]:
+    if state in _WELL:
+        return "●", Tone.GOOD
+    if state in _QUIET:
+        return "○", Tone.FAINT
+    if state in {"blocked", "failed", "unplaced", "unknown"}:
+        return "✗", Tone.LOUD_BAD
+    return "◐", Tone.CHANGE
+
+
+def _under_way(status: Status) -> Iterator[Line]:
+    held = status.transition
+    if held is None:
+        return
+    yield BLANK
+    yield line(
+        "  ", Span("Under way: ", Tone.CHANGE),
+        body=", ".join(f"{key} {_plain(value)}" for key, value in held.items() if value),
+    )  # fmt: skip
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, list):
+        return listing(str(part) for part in value)
+    return short(str(value))
+
+
+def _candidate(status: Status) -> Iterator[Line]:
+    candidate, accepted = status.intent.candidate, status.intent.accepted
+    if candidate is None or (accepted and candidate.digest == accepted.digest):
+        return
+    yield BLANK
+    subject = f' "{candidate.subject}"' if candidate.subject else ""
+    yield line(
+        "  ", Span(f"{short(candidate.revision)}{subject} is not in force: ", Tone.CHANGE),
+        body=candidate.held or "it waits for `reconcile apply`",
+    )  # fmt: skip

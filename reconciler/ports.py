@@ -22,8 +22,6 @@ class OperationContext:
     timeout_ms: Millis
     run_directory: Path
     """Private to this node; pid files and agent state live below it. Exported as RECONCILE_RUN."""
-    directory: Path = Path("/")
-    """Where commands start, and what their relative names are relative to."""
     interface: str | None = None
     """Network interface that addresses go to when a service names none."""
     secrets: Pairs = ()

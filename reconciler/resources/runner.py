@@ -104,7 +104,6 @@ async def run(
     *,
     timeout_ms: Millis,
     run_directory: Path,
-    directory: Path = Path("/"),
 ) -> Execution:
     """Run a program to its end or to its deadline; never raises for anything that it does.
 
@@ -114,7 +113,7 @@ async def run(
     began_s = loop.time()
     captures = Capture(loop), Capture(loop)
     try:
-        child = _begin(arguments, variables, captures, directory)
+        child = _begin(arguments, variables, captures)
     except (OSError, ValueError) as trouble:
         for capture in captures:
             capture.abandon()
@@ -131,15 +130,12 @@ async def run(
 
 
 def _begin(
-    arguments: Sequence[str],
-    variables: Mapping[str, str],
-    captures: tuple[Capture, Capture],
-    directory: Path,
+    arguments: Sequence[str], variables: Mapping[str, str], captures: tuple[Capture, Capture]
 ) -> "subprocess.Popen[bytes]":
     child = subprocess.Popen(
         list(arguments),
         env=environment.build(variables),
-        cwd=directory,
+        cwd="/",
         stdin=subprocess.DEVNULL,
         stdout=captures[0].write_fd,
         stderr=captures[1].write_fd,

@@ -212,7 +212,6 @@ async def _run(
         _variables(operation, service, context, deadline),
         timeout_ms=deadline.left_ms(),
         run_directory=context.run_directory,
-        directory=context.directory,
     )
 
 

@@ -82,7 +82,8 @@ class Node:
     def tell(self, event: Happening) -> tuple[Effect, ...]:
         state, effects = step(self.state, event, Millis(self.now_ms))
         written = [e for e in effects if isinstance(e, Persist | Note)]
-        assert len(written) <= 1 and written == list(effects[: len(written)])
+        assert len(written) <= 1
+        assert written == list(effects[: len(written)])
         if written and self.full_disk:
             if isinstance(written[0], Persist):
                 state, effects = step(

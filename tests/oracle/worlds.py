@@ -18,7 +18,7 @@ def world(seed: int, *, nodes_max: int = 4, services_max: int = 5) -> tuple[Inte
     wanted = intent(
         " ".join(nodes),
         services,
-        groups={"g": " ".join(group)} if group else None,
+        groups={"grp": " ".join(group)} if group else None,
         constraints=tuple(_constraints(draw, nodes, names, group)),
         node={
             name: {

@@ -29,7 +29,8 @@ from reconciler.runtime.dev.premises import Premises
 PORT = 7410
 CONTROLLER = "controller"
 OPERATOR = "dev"
-RECONCILE = str(Path(sys.executable).with_name("reconcile"))
+RECONCILE = (str(Path(sys.executable).with_name("reconcile")),)
+AGENT = (sys.executable, "-P", "-m", "reconciler.runtime.agent")
 
 PROGRAMS = (Path(sys.prefix), Path(sys.base_prefix), Path(__file__).resolve().parents[3])
 """What a node needs to see of this installation, wherever it lies."""
@@ -209,7 +210,7 @@ class Cluster:
             isolated=not self.plain and name != CONTROLLER,
             log=place / "log",
             directory=self._folder,
-            command=(RECONCILE, *command),
+            command=command,
             environment={
                 "PATH": os.environ.get("PATH", os.defpath),
                 "LANG": "C.UTF-8",
@@ -225,6 +226,7 @@ class Cluster:
 
     def _controller_command(self) -> tuple[str, ...]:
         return (
+            *RECONCILE,
             "controller",
             str(self._order.files.absolute()),
             *("--state", str(self._premises.controller)),
@@ -236,13 +238,12 @@ class Cluster:
     def _agent_command(self, name: str) -> tuple[str, ...]:
         run = self._premises.run(name) if self.plain else Path("/run/reconcile")
         return (
-            "agent",
+            *AGENT,
             *("--node", name),
             *("--controller", f"{self.address}:{PORT}"),
             *("--pki", str(self._premises.pki)),
             *("--state", str(self._premises.node(name) / "state")),
             *("--run", str(run)),
-            *("--directory", str(self._folder)),
             *(("--pretend-addresses",) if self.plain else ("--interface", network.INTERFACE)),
         )
 

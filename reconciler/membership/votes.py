@@ -7,9 +7,10 @@ them lost, and act on that. Suspicion comes at least two intervals before loss (
 gone first. What it costs is a moment without the right to act when half of the nodes are late together, which
 is when acting would be most unwise.
 
-Law: without quorum nothing is fenced, and nothing starts or is promoted on another node. Two sides of one
-partition never both hold it: the sum of their votes is at most the total, and each needs more than half.
-The size of the electorate is what the intent says, never what happens to be heard.
+Law: without quorum nothing is fenced, and nothing starts or is promoted on another node. The votes that are
+missing here are never a majority elsewhere. The electorate is what the intent says, never what happens to be
+heard. This is about one controller with one vote; that a second one, started by mistake, is not obeyed too,
+is a matter of terms and not of votes.
 """
 
 from collections.abc import Collection, Mapping

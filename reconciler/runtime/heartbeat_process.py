@@ -31,8 +31,8 @@ _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 class Mouth:
     """What this node says, to whom and when."""
 
-    def __init__(self, boot: BootId) -> None:
-        self._boot = boot
+    def __init__(self) -> None:
+        self._boot = BootId("")
         self._seal: Seal | None = None
         self._links: list[_Link] = []
         self._every_ms = 0
@@ -43,6 +43,7 @@ class Mouth:
     def obey(self, packet: bytes) -> None:
         """Take in what the agent said."""
         words: dict[str, Any] = json.loads(packet)
+        self._boot = words.get("boot", self._boot)
         if "session" in words:
             # Uptime only grows, so a process that replaces this one under the same key repeats no counter.
             self._seal = Seal(
@@ -50,10 +51,16 @@ class Mouth:
                 session=words["session"],
                 counter=clock.monotonic_us(),
             )
+            self.close()
             self._links = [_Link(*parts) for parts in words["links"]]
             self._every_ms = words["every_ms"]
             self._next_ms = clock.monotonic_ms()
         self._news |= words.get("news", {})
+
+    def close(self) -> None:
+        """Let go of every link."""
+        for link in self._links:
+            link.close()
 
     def agent_died(self) -> bool:
         """Remember that the agent is gone; False when there is nobody to tell."""
@@ -103,9 +110,13 @@ class _Link:
         except (ConnectionRefusedError, BlockingIOError):
             pass  # nobody listens there yet, or the queue is full: the next one is soon
         except OSError:
-            if self._socket is not None:
-                self._socket.close()
-            self._socket = None
+            self.close()
+
+    def close(self) -> None:
+        """Close it; the next `send` opens it anew."""
+        if self._socket is not None:
+            self._socket.close()
+        self._socket = None
 
     def _open(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._target[0] else socket.AF_INET
@@ -125,20 +136,18 @@ def run(pipe: socket.socket) -> None:
     """Speak until the agent has been dead for long enough."""
     poll = select.poll()
     poll.register(pipe, select.POLLIN)
-    mouth: Mouth | None = None
+    mouth = Mouth()
     wait_ms: int | None = -1
     while wait_ms is not None:
         for _ in poll.poll(wait_ms):
-            packet = pipe.recv(PACKET_BYTES_MAX)
-            if not packet:
-                poll.unregister(pipe)
-                if mouth is None or not mouth.agent_died():
-                    return
-            elif mouth is None:
-                mouth = Mouth(BootId(json.loads(packet)["boot"]))
-            else:
+            if packet := pipe.recv(PACKET_BYTES_MAX):
                 mouth.obey(packet)
-        wait_ms = mouth.speak() if mouth else -1
+            else:
+                poll.unregister(pipe)
+                if not mouth.agent_died():
+                    return
+        wait_ms = mouth.speak()
+    mouth.close()
 
 
 def _claim_priority() -> None:

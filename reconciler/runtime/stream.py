@@ -133,8 +133,11 @@ class Stream:
         except Corrupt as trouble:
             self.abort(str(trouble))
             raise
-        except (TimeoutError, asyncio.IncompleteReadError, OSError) as trouble:
-            self.abort(_why(trouble, self._timing))
+        except TimeoutError as trouble:
+            self.abort(f"nothing heard for {self._timing.silence_ms} ms")
+            raise Unreachable(self.ended or "") from trouble
+        except (asyncio.IncompleteReadError, OSError) as trouble:
+            self.abort(_why(trouble))
             raise Unreachable(self.ended or "") from trouble
 
     async def __aiter__(self) -> AsyncIterator[AnyMessage]:
@@ -202,8 +205,10 @@ class Stream:
                     await self._writer.drain()
                 if not self._queue:
                     self._empty.set()
-        except (TimeoutError, OSError) as trouble:
-            self.abort(_why(trouble, self._timing))
+        except TimeoutError:
+            self.abort(f"the peer took in nothing for {self._timing.silence_ms} ms")
+        except OSError as trouble:
+            self.abort(_why(trouble))
 
     async def _wait_for_work(self) -> None:
         if self._queue:
@@ -244,11 +249,13 @@ class Server:
 
     async def close(self) -> None:
         """Stop listening and end every stream."""
+        await asyncio.sleep(0)
         tasks = [self._accept_task, *self._unproven, *self._proven]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._listener.close()
+        await asyncio.sleep(0)  # aborted connections close their sockets one turn later
 
     async def _accept(self) -> None:
         loop = asyncio.get_running_loop()
@@ -266,6 +273,7 @@ class Server:
             task = loop.create_task(self._welcome(connection, _text(address)))
             self._unproven[task] = None
             task.add_done_callback(self._forget)
+            await asyncio.sleep(0)  # in a flood, everything else gets its turn, this task first
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         self._unproven.pop(task, None)
@@ -280,7 +288,7 @@ class Server:
             async with asyncio.timeout(self._timing.handshake_ms / 1000):
                 stream = await self._prove(connection)
         except (ReconcilerError, OSError, TimeoutError) as trouble:
-            self._notice(address, _why(trouble, self._timing))
+            self._notice(address, _why(trouble))
             return
         finally:
             if (task := asyncio.current_task()) in self._unproven and task is not None:
@@ -299,27 +307,19 @@ class Server:
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=_CHUNK_BYTES)
         protocol = asyncio.StreamReaderProtocol(reader)
-        try:
-            transport, _ = await loop.connect_accepted_socket(
-                lambda: protocol,
-                connection,
-                ssl=self._tls(),
-                ssl_handshake_timeout=self._timing.handshake_ms / 1000,
-                ssl_shutdown_timeout=1,
-            )
-        except BaseException:
-            connection.close()
-            raise
+        transport, _ = await loop.connect_accepted_socket(
+            lambda: protocol,
+            connection,
+            ssl=self._tls(),
+            ssl_handshake_timeout=self._timing.handshake_ms / 1000,
+            ssl_shutdown_timeout=1,
+        )
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         try:
             peer, expires = _identify(writer)
             self._admit(peer)
         except Refused as trouble:
-            writer.write(f"{_REFUSAL}{trouble}\n".encode())
-            writer.close()
-            raise
-        except BaseException:
-            transport.abort()
+            await _turn_away(writer, str(trouble))
             raise
         writer.write(f"{_GREETING}{peer.uri}\n".encode())
         _set_options(writer, self._timing)
@@ -395,9 +395,9 @@ async def connect(
                 return await _dial(address, credentials, expect_role, expect_name, timing)
         except (Refused, ssl.SSLError) as trouble:
             refused = True
-            troubles.append(f"{_text(address)}: {_why(trouble, timing)}")
+            troubles.append(f"{_text(address)}: {_why(trouble)}")
         except (ReconcilerError, OSError, TimeoutError) as trouble:
-            troubles.append(f"{_text(address)}: {_why(trouble, timing)}")
+            troubles.append(f"{_text(address)}: {_why(trouble)}")
     if refused:
         raise Refused("; ".join(troubles))
     raise Unreachable("; ".join(troubles) or "there is no address to connect to")
@@ -447,6 +447,17 @@ async def _dial(
         raise
 
 
+async def _turn_away(writer: asyncio.StreamWriter, why: str) -> None:
+    """Say why, which only a peer with a certificate of ours can hear, and close."""
+    try:
+        writer.write(f"{_REFUSAL}{why}\n".encode())
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+    finally:
+        writer.transport.abort()
+
+
 def _expect(peer: Identity, cluster: str, role: Role, name: str | None) -> None:
     if peer.cluster != cluster:
         raise Refused(f"{peer.uri} is not of cluster {cluster}")
@@ -487,10 +498,10 @@ def _text(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _why(trouble: Exception, timing: Timing) -> str:
+def _why(trouble: Exception) -> str:
     match trouble:
         case TimeoutError():
-            return f"nothing within {max(timing.silence_ms, timing.handshake_ms)} ms"
+            return "it took too long"
         case asyncio.IncompleteReadError():
             return "the peer closed the connection"
         case ssl.SSLError():

@@ -100,8 +100,9 @@ class Link:
             try:
                 stream = await connect(self._controllers, self._credentials, Role.CONTROLLER)
                 welcome, sent_ms = await self._greet(stream)
-                pause_ms, said = PAUSE_FIRST_MS, ""
                 await self._converse(stream, welcome, sent_ms)
+                if clock.monotonic_ms() - sent_ms > PAUSE_MAX_MS:
+                    pause_ms, said = PAUSE_FIRST_MS, ""
             except ReconcilerError as trouble:
                 if str(trouble) != said:
                     said = str(trouble)

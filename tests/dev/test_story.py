@@ -57,12 +57,32 @@ def copy(node="alpha", state="running", role="started"):
         ),
         (
             {"intent": None},
-            {"intent": {"revision": "0123456789abcdef", "trouble": None}},
-            ("intent 0123456789ab is in force",),
+            {"intent": {"accepted": {"revision": "0123456789abcdef", "digest": "d"}}},
+            ("0123456789ab is accepted, and in force",),
         ),
         (
-            {"intent": {"revision": "a", "trouble": None}},
-            {"intent": {"revision": "a", "trouble": "R001 cluster.yaml:3"}},
+            {"intent": {"accepted": {"revision": "a", "digest": "d"}}},
+            {
+                "intent": {
+                    "accepted": {"revision": "a", "digest": "d"},
+                    "candidate": {"revision": "worktree:b", "digest": "e", "subject": "More"},
+                }
+            },
+            ("worktree:b (More) waits to be applied: see `reconcile plan`",),
+        ),
+        (
+            {"intent": {"accepted": {"revision": "a", "digest": "d"}}},
+            {
+                "intent": {
+                    "accepted": {"revision": "a", "digest": "d"},
+                    "candidate": {"revision": "b", "digest": "d"},
+                }
+            },
+            (),
+        ),
+        (
+            {"intent": {"trouble": None}},
+            {"intent": {"trouble": "R001 cluster.yaml:3"}},
             ("the files cannot be used: R001 cluster.yaml:3",),
         ),
     ],

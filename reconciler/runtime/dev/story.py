@@ -66,18 +66,22 @@ def _state(copy: Mapping[str, Any]) -> str:
 def _intent(before: Status, now: Status) -> list[str]:
     old, new = before.get("intent") or {}, now.get("intent") or {}
     lines = []
-    if new.get("revision") != old.get("revision") and new.get("revision"):
-        lines.append(f"intent {new['revision'][:12]} is in force")
-    if new.get("candidate") != old.get("candidate") and new.get("candidate"):
-        lines.append(f"a new intent waits: {_short(new['candidate'])}; see `reconcile plan`")
+    accepted, candidate = new.get("accepted") or {}, new.get("candidate") or {}
+    if accepted and accepted.get("digest") != (old.get("accepted") or {}).get("digest"):
+        lines.append(f"{_revision(accepted)} is accepted, and in force")
+    waits = candidate and candidate.get("digest") != accepted.get("digest")
+    if waits and candidate.get("digest") != (old.get("candidate") or {}).get("digest"):
+        lines.append(f"{_revision(candidate)} waits to be applied: see `reconcile plan`")
     if new.get("trouble") and new.get("trouble") != old.get("trouble"):
         lines.append(f"the files cannot be used: {new['trouble']}")
     return lines
 
 
-def _short(candidate: object) -> str:
-    revision = candidate.get("revision") if isinstance(candidate, Mapping) else candidate
-    return str(revision)[:12]
+def _revision(intent: Mapping[str, Any]) -> str:
+    kind, colon, name = str(intent["revision"]).rpartition(":")
+    return f"{kind}{colon}{name[:12]}" + (
+        f" ({intent['subject']})" if intent.get("subject") else ""
+    )
 
 
 def _words(reasons: Sequence[object]) -> str:

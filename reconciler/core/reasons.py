@@ -56,7 +56,8 @@ class Because:
         service, variable = self.problem.world.services[v], self.problem.variables[v]
         if not service.enabled:
             return None
-        here = self.chosen[v] | variable.reliable
+        # A suspect node is late, not gone: what runs there is not missed yet.
+        here = self.chosen[v] | variable.reliable | (variable.pinned & self._suspect())
         wanted = service.replicas if service.replicas is not None else self._possible(v)
         if here.bit_count() >= wanted:
             return None
@@ -67,7 +68,10 @@ class Because:
             if (reason := self._why_not(v, at)) is not None
         )
         waiting = (Why.NO_PROOF, Why.NO_QUORUM, Why.BLOCKED, Why.UNKNOWN_STATE)
-        reasons = held + elsewhere or (self._too_few_nodes(v, wanted),)
+        distinct: dict[str, Reason] = {}
+        for reason in held + elsewhere:
+            distinct.setdefault(reason.text, reason)
+        reasons = tuple(distinct.values()) or (self._too_few_nodes(v, wanted),)
         return Unplaced(
             service=service.name,
             wanted=wanted,
@@ -107,9 +111,9 @@ class Because:
         if ban is not None:
             yield ban.reason(world, at)
             return
-        blocking = self._why_not(v, at)
+        blocking = self._why_not(v, at) or self._companion_reason(v, at)
         if blocking is not None:
-            yield blocking
+            yield self._room_for(v, at) or blocking if blocking.why is Why.CAPACITY else blocking
             return
         worth = self._worth(v, at)
         better = [there for there in bits(self.chosen[v]) if self._worth(v, there) > worth]
@@ -146,6 +150,33 @@ class Because:
         yield Reason(
             why=Why.WANTED, text=f'"{name}": {of}', origin=world.services[v].origin, node=node
         )
+
+    def _companion_reason(self, v: int, at: int) -> Reason | None:
+        """What must be beside this service, and may not run here."""
+        world = self.problem.world
+        for link in self.problem.links[v]:
+            if link.tie is not Tie.TOGETHER or link.other != v or not self.chosen[link.service]:
+                continue
+            ban = first_ban(self.problem.bans[link.service], at)
+            if ban is not None:
+                name, companion = world.services[v].name, world.services[link.service].name
+                text = f'"{name}" goes where "{companion}" can: {ban.reason(world, at).text}'
+                return Reason(why=ban.why, text=text, origin=ban.origin, node=self._node(at))
+        return None
+
+    def _room_for(self, v: int, at: int) -> Reason | None:
+        """Who takes the room that this service leaves."""
+        world, bit = self.problem.world, 1 << at
+        coming = [
+            f'"{world.services[u.index].name}"'
+            for u in self.problem.variables
+            if u.demand and self.drift.arriving(u.index) & bit
+        ]
+        if not coming:
+            return None
+        name, node = world.services[v].name, self._node(at)
+        text = f'"{name}" makes room on {node} for {" and ".join(coming[:3])}'
+        return Reason(why=Why.MAKES_ROOM, text=text, node=node)
 
     def _preferred(self, v: int, at: int, there: int) -> Reason:
         name = self.problem.world.services[v].name
@@ -256,6 +287,10 @@ class Because:
             if ban.why in (Why.ONLY_ELSEWHERE, Why.BANNED, Why.STANDBY, Why.MAINTENANCE):
                 allowed &= ~ban.mask
         return allowed.bit_count()
+
+    def _suspect(self) -> Mask:
+        states = self.problem.world.states
+        return sum(1 << at for at, s in enumerate(states) if s.liveness is Liveness.SUSPECT)
 
     def _suppliers(self, v: int) -> Iterator[Link]:
         return (

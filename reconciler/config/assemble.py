@@ -262,6 +262,8 @@ def _fencing(draft: Draft, references: References, problems: Problems) -> Fencin
         entry = draft.devices[name]
         used_by = f"Fence device {quoted(name)}"
         nodes = references.nodes(entry.body.nodes, used_by, _node_place(entry))
+        if len(nodes) < len(entry.body.nodes):
+            draft.broken.add(("fencing", name))
         parameters, secrets = split_parameters(entry.body.parameters)
         devices.append(
             FenceDevice(

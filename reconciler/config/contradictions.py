@@ -229,7 +229,10 @@ def _why_together(one: Point, other: Point, together: Together, single: set[Poin
 
 
 def _lines(reach: dict[Point, Origin | None], points: set[Point]) -> str:
-    lines = sorted({line for point, line in reach.items() if point in points and line}, key=_place)
+    names = {name for name, _ in points}
+    lines = sorted(
+        {line for point, line in reach.items() if point[0] in names and line}, key=_place
+    )
     return f" ({', '.join(str(line) for line in lines)})" if lines else ""
 
 
@@ -343,6 +346,14 @@ def _fits(demand: Amounts, capacity: dict[str, int]) -> bool:
     return all(amount <= capacity.get(resource, amount) for resource, amount in demand)
 
 
+def _readable(amount: int) -> str:
+    """An amount as people write it: exact, in the largest binary unit that it is whole in."""
+    for unit, size in (("TiB", 1024**4), ("GiB", 1024**3), ("MiB", 1024**2)):
+        if amount and amount % size == 0:
+            return f"{amount // size}{unit}"
+    return str(amount)
+
+
 def _too_large(
     service: Service, nodes: frozenset[NodeName], capacities: dict[NodeName, dict[str, int]]
 ) -> str:
@@ -350,7 +361,9 @@ def _too_large(
     for resource, amount in service.demand:
         most = max(capacities[node].get(resource, amount) for node in nodes)
         if most < amount:
-            short.append(f"{amount} of {quoted(resource)} where the largest node has {most}")
+            short.append(
+                f"{_readable(amount)} of {quoted(resource)} where the largest node has {_readable(most)}"
+            )
     needs = " and ".join(short) or "more than any one node has of everything at once"
     return (
         f"A copy of {quoted(service.name)} needs {needs}. It can never run; lower its `demand`, or add a "

@@ -18,6 +18,25 @@ from reconciler.config.values import shown
 from reconciler.config.yaml_tree import Path, Tree, build, quoted
 from reconciler.model.intent import Origin
 
+_SETTING = 2
+"""Where in a place (section, name, setting) the setting stands."""
+_HARMLESS = frozenset(
+    {
+        "demand",
+        "enabled",
+        "failures",
+        "maintenance",
+        "monitor",
+        "priority",
+        "rank",
+        "standby",
+        "start",
+        "stickiness",
+        "stop",
+    }
+)
+"""Settings without which an entry says less, but nothing false: only they are taken out."""
+
 SECTIONS = ("nodes", "services", "groups", "templates", "constraints")
 """Keys of which a single entry can be taken out."""
 
@@ -89,7 +108,7 @@ def _validate(part: Part, data: dict[str, Any], problems: Problems) -> bool:
         for error in errors:
             _report(part, error, problems)
         for error in errors:
-            _take_out(part, data, error["loc"])
+            _take_out(part, data, error)
         if "version" not in data:
             return False
 
@@ -108,7 +127,8 @@ def _report(part: Part, error: ErrorDetails, problems: Problems) -> None:
                 detail += f" Known here: {', '.join(known)}."
             problems.add("R010", detail, part.exact(*path))
         case "missing":
-            inside = f" in {quoted(str(path[-2]))}" if len(path) > 1 else ""
+            around = path[-2] if len(path) > 1 else 0
+            inside = f" in {quoted(around)}" if isinstance(around, str) else " here"
             detail = f"The key {quoted(key)} is needed{inside}. Add `{key}: ...`."
             problems.add("R011", detail, part.exact(*path[:-1]))
         case code if code.startswith("R"):
@@ -119,12 +139,19 @@ def _report(part: Part, error: ErrorDetails, problems: Problems) -> None:
             problems.add("R012", detail, part.value(*path))
 
 
-def _take_out(part: Part, data: dict[str, Any], loc: tuple[int | str, ...]) -> None:
+def _take_out(part: Part, data: dict[str, Any], error: ErrorDetails) -> None:
     """Remove the smallest entry that can be missing without a new, false problem.
 
     The places of the other constraints must not shift, so a broken one is replaced by one that is
     always sound, and that `broken` says to skip.
     """
+    loc = error["loc"]
+    if error["type"] == "extra_forbidden":
+        _remove(data, loc)
+        return
+    if len(loc) > _SETTING and loc[_SETTING] in _HARMLESS:
+        _remove(data, loc[: _SETTING + 1])
+        return
     section = str(loc[0]) if loc else ""
     if section in SECTIONS and len(loc) > 1 and isinstance(data.get(section), (dict, list)):
         name = loc[1]
@@ -136,6 +163,22 @@ def _take_out(part: Part, data: dict[str, Any], loc: tuple[int | str, ...]) -> N
         return
     part.broken.add((section, ""))
     data.pop(section, None)
+
+
+def _remove(data: Any, loc: tuple[int | str, ...]) -> None:  # noqa: ANN401 - plain data
+    """Remove one key, wherever it is; what it stood in may be gone already."""
+    for step in loc[:-1]:
+        if str(step).startswith(TAG_MARK):
+            continue
+        match data, step:
+            case dict(), _ if step in data:
+                data = data[step]
+            case list(), int():
+                data = data[step]
+            case _:
+                return
+    if isinstance(data, dict):
+        data.pop(loc[-1], None)
 
 
 def _siblings(loc: tuple[int | str, ...]) -> tuple[str, ...]:

@@ -158,7 +158,7 @@ def check_addresses(draft: Draft, problems: Problems) -> None:
             before, first = owners[address]
             problems.add(
                 "R026",
-                f"{owner} and {before} ({first}:{first.column}) both have the address {address}. Two "
+                f"The address {address} belongs to {owner} and to {before} ({first}:{first.column}). Two "
                 "machines that answer to one address cut each other off; give one of them another.",
                 at,
             )
@@ -167,10 +167,10 @@ def check_addresses(draft: Draft, problems: Problems) -> None:
 
     for name, entry in draft.nodes.items():
         for address in entry.body.address:
-            claim(address, f"Node {quoted(name)}", entry.origin)
+            claim(address, f"node {quoted(name)}", entry.origin)
     for name, service in draft.services.items():
         if service.body.vip is not None:
-            claim(service.body.vip.address[0], f"Service {quoted(name)}", service.origin)
+            claim(service.body.vip.address[0], f"service {quoted(name)}", service.origin)
 
 
 def subject(entry: Entry[AnyConstraint]) -> str:

@@ -190,8 +190,8 @@ class Services:
         if promoted and kind is not Kind.OCF:
             self._problems.add(
                 "R018",
-                f"Service {quoted(entry.name)} has promoted copies, and only OCF agents know how to promote; "
-                f"this is a {kind}. Remove `promoted`, or use an OCF agent.",
+                f"Service {quoted(entry.name)} has promoted copies, and only OCF agents know how to "
+                f"promote; its kind is {kind}. Remove `promoted`, or use an OCF agent.",
                 entry.at("promoted"),
             )
         elif replicas is not None and promoted > replicas:
@@ -208,8 +208,8 @@ class Services:
         if kind is not Kind.OCF and entry.body.parameters:
             self._problems.add(
                 "R018",
-                f"Service {quoted(entry.name)} has parameters, and a {kind} takes none; only OCF agents do. "
-                "Remove them.",
+                f"Service {quoted(entry.name)} has parameters, and the kind {kind} takes none; only OCF "
+                "agents do. Remove them.",
                 entry.part.exact("services", entry.name, "parameters"),
             )
         holder: Entry[document.Template] = settings["holder"]

@@ -43,11 +43,15 @@ def shown(value: object) -> str:
         case str():
             return quoted(value)
         case int() | float():
-            return str(getattr(value, "text", value))
+            return _short(str(getattr(value, "text", value)))
         case list() | tuple():
             return "a list"
         case _:
             return "a mapping"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:37]}..."  # noqa: PLR2004 - enough to find it
 
 
 # Texts and names -------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ NODES_MAX = 2_000_000
 ENTRIES_MAX = 100_000
 """Entries of one list or mapping; a wide file is refused long before it is read to its end."""
 DIGITS_MAX = 4_000
+"""A number of more digits stays text: Python refuses to read it, and nobody could use it."""
 FLAWS_MAX = 20
 """After so many flaws of form, the rest of the file is not read."""
 
@@ -171,7 +172,7 @@ def resolve(text: str) -> Any:  # noqa: ANN401 - a scalar of any type
         return _WORDS[text]
     if text[0] not in _MAYBE_SPECIAL:
         return text
-    if _INTEGER.fullmatch(text):
+    if _INTEGER.fullmatch(text) and len(text) <= DIGITS_MAX:
         return _integer(text)
     if _FLOAT.fullmatch(text):
         return _float(text, text)
@@ -203,8 +204,8 @@ class _StopError(Exception):
     """Nothing more of this file is worth reading."""
 
 
-_DUPLICATE = "\0duplicate"
-"""Where the value of a repeated key goes; no file can hold this key."""
+_REFUSED = "\0refused"
+"""Where the value of a refused key goes; no file can hold this key."""
 
 
 _LITERAL = frozenset("'|>")
@@ -243,7 +244,7 @@ class _Builder:
                 value = self._collection(event, len(stack), top, key)
             elif kind is MappingEndEvent or kind is SequenceEndEvent:
                 if kind is MappingEndEvent:
-                    top.pop(_DUPLICATE, None)
+                    top.pop(_REFUSED, None)
                 top, path, placing = stack.pop()
                 continue
             else:
@@ -283,15 +284,17 @@ class _Builder:
                 f"{quoted(key)} is written twice in this mapping{before}. Only one could count; remove "
                 "or rename the other.",
             )
-            return _DUPLICATE
+            return _REFUSED
         if key == "<<" and event.style == "":
             self._flaw(
                 "R004",
                 event,
                 "A merge key (`<<`) hides what applies. Use `defaults`, or `templates` and `template`.",
             )
+            return _REFUSED
         if "\0" in key:
             self._flaw("R003", event, "A key holds a NUL character.")
+            return _REFUSED
         if path is not None:
             mark = event.start_mark
             self.tree.keys[*path, key] = (mark.line + 1, mark.column + 1)
@@ -301,9 +304,6 @@ class _Builder:
         """A plain scalar by its looks, or one in double quotes, which alone can say NUL."""
         text: str = event.value
         if event.style == "":
-            if len(text) > DIGITS_MAX and text.lstrip("-+").isdigit():
-                self._flaw("R002", event, f"A number of {len(text)} digits is over {DIGITS_MAX}.")
-                return 0
             return resolve(text)
         if "\0" in text:
             self._flaw(

@@ -1,11 +1,13 @@
 """Clusters for the end-to-end tests: one shared by most of them, fresh ones for those that break it."""
 
 import os
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from driver import Dev
+from driver import AS_NOBODY, RECONCILE, Dev
 
 from reconciler.runtime.dev.cluster import can_isolate
 
@@ -28,12 +30,28 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
 
 
 @pytest.fixture
-def fresh(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Dev]:
-    """A quickstart cluster that has not been started; `@pytest.mark.parametrize` may give options."""
-    options = getattr(request, "param", ())
-    if "--plain" not in options and not can_isolate():
+def fresh(tmp_path: Path) -> Iterator[Dev]:
+    """A quickstart cluster that has not been started."""
+    if not can_isolate():
         pytest.skip("needs root and namespaces")
-    dev = Dev(tmp_path, network=f"10.79.{NUMBER}", options=tuple(options))
+    yield from prepared(Dev(tmp_path, network=f"10.79.{NUMBER}"))
+
+
+@pytest.fixture
+def plain() -> Iterator[Dev]:
+    """A quickstart cluster of plain processes, owned by nobody in particular if that is possible."""
+    with tempfile.TemporaryDirectory() as folder:
+        reached = (
+            os.geteuid() == 0
+            and not subprocess.run(
+                [*AS_NOBODY, RECONCILE, "--version"], check=False, capture_output=True
+            ).returncode
+        )
+        options = () if reached else ("--plain",)
+        yield from prepared(Dev(Path(folder), network="10.79.255", options=options, nobody=reached))
+
+
+def prepared(dev: Dev) -> Iterator[Dev]:
     dev.prepare()
     try:
         yield dev

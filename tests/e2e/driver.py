@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 ROOT = Path(__file__).resolve().parents[2]
 QUICKSTART = ROOT / "examples" / "clusters" / "quickstart"
 RECONCILE = str(Path(sys.executable).with_name("reconcile"))
+AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 NODES = ("alpha", "bravo", "charlie")
 
 T = TypeVar("T")
@@ -36,8 +37,11 @@ def until(what: str, ask: Callable[[], T], timeout_s: float = 30.0) -> T:
 class Dev:
     """One `reconcile dev`, from its start to its end, and everything an operator can ask of it."""
 
-    def __init__(self, place: Path, *, network: str, options: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, place: Path, *, network: str, options: tuple[str, ...] = (), nobody: bool = False
+    ) -> None:
         self.place = place
+        self._as = AS_NOBODY if nobody else ()
         self._network = network
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
@@ -51,12 +55,14 @@ class Dev:
         self.git("init", "--quiet", "--initial-branch=main")
         self.git("add", ".")
         self.git("commit", "--quiet", "--message", "Quickstart")
+        if self._as:
+            subprocess.run(["chown", "--recursive", "65534:65534", str(self.place)], check=True)
 
     def start(self) -> None:
         """Start it and wait until every node is alive and has looked at itself."""
         with (self.place / "dev.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [RECONCILE, "dev", "cluster.yaml", *self._options],
+                [*self._as, RECONCILE, "dev", "cluster.yaml", *self._options],
                 cwd=self.place,
                 stdout=log,
                 stderr=log,
@@ -107,7 +113,7 @@ class Dev:
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Type a command."""
         return subprocess.run(
-            [RECONCILE, *words],
+            [*self._as, RECONCILE, *words],
             cwd=self.place,
             text=True,
             capture_output=True,
@@ -118,7 +124,7 @@ class Dev:
     def spawn(self, *words: str) -> "subprocess.Popen[str]":
         """Type a command and look away."""
         return subprocess.Popen(
-            [RECONCILE, *words],
+            [*self._as, RECONCILE, *words],
             cwd=self.place,
             text=True,
             stdout=subprocess.PIPE,

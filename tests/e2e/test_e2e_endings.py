@@ -74,25 +74,24 @@ def test_a_second_dev_is_refused_in_the_same_place_and_on_the_same_network(
 
 
 @pytest.mark.xdist_group("plain-cluster")
-@pytest.mark.parametrize("fresh", [("--plain",)], indirect=True)
-def test_plain_processes_heal_too(fresh: Dev) -> None:
+def test_plain_processes_heal_too(plain: Dev) -> None:
     """What needs no root: the same path with pretended addresses, and it says so."""
-    fresh.start()
-    assert "pretended" in fresh.log()
-    fresh.reconcile("plan", expect=3)
-    fresh.apply()
-    node = until("the website answers", fresh.site)
-    before = fresh.service_pid(node, "site")
+    plain.start()
+    assert "pretended" in plain.log()
+    plain.reconcile("plan", expect=3)
+    plain.apply()
+    node = until("the website answers", plain.site)
+    before = plain.service_pid(node, "site")
     os.kill(before, signal.SIGKILL)
-    until("it is restarted", lambda: fresh.service_pid(node, "site") not in {None, before})
-    fresh.experiment("kill", node)
-    other = until("it fails over", lambda: (who := fresh.site()) != node and who, 20)
-    until("status agrees", lambda: fresh.where("site") == other)
-    fresh.experiment("boot", node)
-    until("it is back", lambda: fresh.ready(node))
-    facts = fresh.describe()
-    assert fresh.end() == 0
-    assert_gone(fresh, facts)
+    until("it is restarted", lambda: plain.service_pid(node, "site") not in {None, before})
+    plain.experiment("kill", node)
+    other = until("it fails over", lambda: (who := plain.site()) != node and who, 20)
+    until("status agrees", lambda: plain.where("site") == other)
+    plain.experiment("boot", node)
+    until("it is back", lambda: plain.ready(node))
+    facts = plain.describe()
+    assert plain.end() == 0
+    assert_gone(plain, facts)
 
 
 def assert_gone(dev: Dev, facts) -> None:

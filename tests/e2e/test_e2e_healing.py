@@ -236,6 +236,20 @@ def test_a_frozen_node_is_taken_over_and_its_second_answer_ends_when_it_thaws(sh
     assert shared.site() == other
 
 
+def test_a_node_whose_cable_is_cut_is_taken_over_and_gives_way_when_it_is_back(shared: Dev) -> None:
+    """It still runs its services, and nobody can tell; the exclusive one is never started twice."""
+    node = shared.where("site")
+    shared.experiment("cut", node)
+    other = until(
+        "it is taken over", lambda: (who := shared.site()) not in {None, node} and who, 20
+    )
+    assert shared.service_pid(node, "site") is not None, "it could not know"
+    shared.experiment("heal", node)
+    until("one copy is left", lambda: shared.running("site") == [other], 20)
+    until("the old one has stopped", lambda: shared.service_pid(node, "site") is None, 20)
+    assert shared.site() == other
+
+
 def test_addresses_are_announced_by_one_node_only(shared: Dev) -> None:
     node = shared.where("site-ip")
     for name in NODES:

@@ -187,3 +187,15 @@ def bound(observed: Observed, decision: Decision) -> SavedPlan:
     return saved_plan.bind(
         decision, intent=shop(), revision="worktree:0123456789ab", observed=observed
     )
+
+
+def many() -> SavedPlan:
+    """Forty services start at once on a node that was never probed: told by their number."""
+    names = [f"site-{n:02}" for n in range(40)]
+    probes = [action(f"probe:{name}@bravo") for name in names]
+    why = (because(Why.WANTED, "1 wanted, 0 running"),)
+    starts = [action(f"start:{name}@bravo", f"probe:{name}@bravo", reasons=why) for name in names]
+    seats = tuple(Seat(service=ServiceName(name), node=BRAVO) for name in names)
+    observed = Observed(taken_at_ms=Millis(5_000), nodes=nodes())
+    plan = Plan(actions=(*probes, *starts))
+    return bound(observed, Decision(placement=Placement(seats=seats), plan=plan))

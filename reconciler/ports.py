@@ -104,6 +104,8 @@ class Commit:
     """Path and contents, sorted by path."""
     subject: str = ""
     author: str = ""
+    held: str = ""
+    """Why it needs an operator even where commits are accepted by themselves; empty if it does not."""
 
 
 class IntentSource(Protocol):
@@ -114,5 +116,8 @@ class IntentSource(Protocol):
         found: Callable[[Commit], Awaitable[None]],
         trouble: Callable[[str], Awaitable[None]],
     ) -> None:
-        """Call `found` for the present commit and every later one, until cancelled."""
+        """Call `found` for the present commit and every later one, until cancelled.
+
+        `trouble` says in one line why the source cannot be read, and an empty line that it can again.
+        """
         ...

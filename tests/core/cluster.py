@@ -13,6 +13,7 @@ from reconciler.core.definition import definition_digest
 from reconciler.core.facts import NodeReport
 from reconciler.core.reconcile import reconcile
 from reconciler.core.verify import verify
+from reconciler.membership import votes
 from reconciler.model.ids import BootId
 from reconciler.model.observed import Certainty, Copy, Failure, Liveness
 from reconciler.model.operation import Outcome, StepKey, StepResult, Verdict
@@ -28,6 +29,7 @@ MEANS = control.Means(
     ),
     fingerprint=canonical.fingerprint,
     changes=saved_plan.changes,
+    quorate=lambda members, heard: votes.count(members, heard).quorate,
 )
 STEP_MS = 40
 WIRE_MS = 1
@@ -222,8 +224,8 @@ class Cluster:
         # What was on the wire is lost with the connections; agents' own work goes on.
         self.queue = [entry for entry in self.queue if getattr(entry[2], "survives", True)]
 
-    def heartbeats(self, nodes: dict[str, Liveness], *, after_ms: int = 0, quorate=True) -> None:
-        event = control.LivenessChanged(nodes=tuple(nodes.items()), quorate=quorate)
+    def heartbeats(self, nodes: dict[str, Liveness], *, after_ms: int = 0) -> None:
+        event = control.LivenessChanged(nodes=tuple(nodes.items()))
         term = self.terms
         self.later(after_ms, lambda: self.hear(event) if term == self.terms else None)
 

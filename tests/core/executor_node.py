@@ -20,6 +20,7 @@ from reconciler.core.executor import (
     Note,
     OperationFinished,
     Persist,
+    Record,
     RunOperation,
     SendDone,
     SendReport,
@@ -36,7 +37,6 @@ from reconciler.core.executor import (
     step,
 )
 from reconciler.core.executor.events import Happening
-from reconciler.core.executor.memory import StepBegun
 from reconciler.model.ids import ActionId, Epoch, Incarnation, Millis, NodeName, PlanId, ServiceName
 from reconciler.model.intent import Kind, Operation, Service
 from reconciler.model.observed import Copy
@@ -59,6 +59,7 @@ class Node:
         self.now_ms = now_ms
         self.journal = Memory()
         self.full_disk = False
+        self._dirty = False
         self.begun: list[StepKey] = []
         """Keys of every start and stop that ever began for an order."""
         self.terms: list[tuple[int, int]] = []
@@ -70,6 +71,8 @@ class Node:
     def boot(self, memory: Memory | None = None) -> None:
         """An agent starts with what the journal holds."""
         self.journal = memory or self.journal
+        self._dirty = False
+        self._past = {key for key, entry in self.journal.steps.items() if entry.begun}
         self.state = State(node=NodeName("alpha"))
         self.running: dict[ServiceName, RunOperation] = {}
         self.timers: dict[ServiceName, int] = {}
@@ -80,30 +83,36 @@ class Node:
         self.tell(Booted(memory=self.journal))
 
     def tell(self, event: Happening) -> tuple[Effect, ...]:
-        state, effects = step(self.state, event, Millis(self.now_ms))
-        written = [e for e in effects if isinstance(e, Persist | Note)]
-        assert len(written) <= 1
-        assert written == list(effects[: len(written)])
-        if written and self.full_disk:
-            if isinstance(written[0], Persist):
-                state, effects = step(
-                    self.state, NotDurable(event=event, reason="disk full"), Millis(self.now_ms)
-                )
-                assert not any(isinstance(e, Persist | Note) for e in effects)
-        elif written:
-            for record in written[0].records:
-                self.journal = remember(self.journal, record)
-        elif state.memory != self.state.memory and not isinstance(event, Booted):
-            raise AssertionError("a change that was not written")
-        if not self.full_disk and self.journal != state.memory:
-            assert isinstance(event, Booted) or self.was_full, "the journal and the memory disagree"
-        self.was_full = self.full_disk or getattr(self, "was_full", False)
-        self.state = state
+        """Take in an event as a shell does: what has to be durable first, then the effects."""
+        effects = self.take(event)
         for effect in effects:
             self._carry_out(effect)
         return effects
 
-    was_full = False
+    def take(self, event: Happening) -> tuple[Effect, ...]:
+        """Take in an event up to its effects, which a crash then prevents."""
+        state, effects = step(self.state, event, Millis(self.now_ms))
+        written = [effect for effect in effects if isinstance(effect, Persist | Note)]
+        assert written in ([], list(effects[:1])), "at most one write, and first"
+        assert written or state.memory == self.state.memory or isinstance(event, Booted)
+        if written and self.full_disk:
+            self._dirty = True
+            if isinstance(written[0], Persist):
+                state, effects = step(
+                    self.state, NotDurable(event=event, reason="disk full"), Millis(self.now_ms)
+                )
+                assert not any(isinstance(effect, Persist | Note) for effect in effects)
+        elif written:
+            self._write(written[0].records, state.memory)
+        self.state = state
+        return effects
+
+    def _write(self, records: tuple[Record, ...], memory: Memory) -> None:
+        for record in records:
+            self.journal = remember(self.journal, record)
+        if self._dirty:  # a journal that failed is written anew
+            self.journal, self._dirty = memory, False
+        assert self.journal == memory, "the journal and the memory disagree"
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
@@ -114,6 +123,7 @@ class Node:
                 if order is not None and verb is not Verb.PROBE:
                     assert self.journal.steps[order.key].begun, "begun before it was durable"
                     assert order.key not in self.begun, "one key, twice"
+                    assert order.key not in self._past, "done again by the next agent"
                     self.begun.append(order.key)
                     self.terms.append((order.incarnation, order.epoch))
                     assert self.terms == sorted(self.terms), "an older term was obeyed"
@@ -231,12 +241,3 @@ def order(
         valid_ms=Millis(GRACE_MS),
     )
     return replace(plain, **changes)
-
-
-def begun(effects: tuple[Effect, ...]) -> bool:
-    return any(
-        isinstance(record, StepBegun)
-        for effect in effects
-        if isinstance(effect, Persist)
-        for record in effect.records
-    )

@@ -224,6 +224,7 @@ def _accept(turn: Turn, accepted: Accepted, request: ApplyRequested | None = Non
             reason = f"{accepted.revision} was accepted"
             turn.news.append(transition.Abandon(reason=reason))
     turn.change(accepted=accepted, planned=None)
+    turn.count_votes()
     turn.record("accepted", {"revision": accepted.revision, "digest": accepted.digest})
     for watcher in watchers:
         body = {"event": "accepted", "revision": accepted.revision, "digest": accepted.digest}

@@ -46,10 +46,9 @@ class ReportArrived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LivenessChanged:
-    """Heartbeats now say this of these nodes, and this of the majority."""
+    """Heartbeats now say this of these nodes."""
 
     nodes: tuple[tuple[NodeName, Liveness], ...]
-    quorate: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

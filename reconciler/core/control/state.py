@@ -4,7 +4,7 @@
 happen. Heartbeats, connections and waiting requests are not in it: they begin anew with each controller.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -23,7 +23,7 @@ from reconciler.model.ids import (
     ServiceName,
 )
 from reconciler.model.intent import Heartbeat, Intent, Pairs, Service
-from reconciler.model.observed import Copy, Failure, Observed
+from reconciler.model.observed import Copy, Failure, Liveness, Observed
 from reconciler.model.placement import Placement
 from reconciler.model.plan import Action, Decision, Plan, SavedPlan
 
@@ -42,6 +42,8 @@ class Means:
     bind: Callable[[Decision, Intent, str, Observed], SavedPlan]
     fingerprint: Callable[[Observed], Digest]
     changes: Callable[[Observed, Observed], tuple[str, ...]]
+    quorate: Callable[[Collection[str], Mapping[str, Liveness]], bool]
+    """Whether a controller that hears these members like this holds the majority."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -148,12 +148,12 @@ def _reported(turn: Turn, event: ReportArrived) -> None:
 
 
 def _heard(turn: Turn, event: LivenessChanged) -> None:
-    turn.change(quorate=event.quorate)
     for name, liveness in event.nodes:
         before = turn.node(name)
         turn.keep(replace(before, liveness=liveness))
         if liveness is Liveness.LOST and before.liveness is not Liveness.LOST:
             conduct.node_gone(turn, name, rebooted=False)
+    turn.count_votes()
 
 
 def _clear(turn: Turn, event: ClearRequested) -> None:

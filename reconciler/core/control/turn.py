@@ -65,6 +65,15 @@ class Turn:
         if self.state.nodes.get(facts.name) != facts:
             self.change(nodes=put(self.state.nodes, facts.name, facts))
 
+    def count_votes(self) -> None:
+        """Say anew whether a majority of the members of the accepted intent is heard."""
+        accepted = self.state.accepted
+        members: tuple[str, ...] = ()
+        if accepted is not None:
+            members = tuple(node.name for node in accepted.intent.nodes) + accepted.intent.witnesses
+        heard = {str(name): facts.liveness for name, facts in self.state.nodes.items()}
+        self.change(quorate=self.means.quorate(members, heard))
+
     def observed(self) -> Observed:
         """What is known of the whole cluster, nodes that were never heard included."""
         return observe_state(self.state, self.now_ms)

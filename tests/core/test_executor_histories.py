@@ -1,0 +1,221 @@
+"""The brain through histories that nobody would write: orders twice and late, crashes between the journal and
+the effect, full disks, boots, definitions that come and go, hands that answer anything.
+
+The driver checks at every step that what begins is durable, that no key begins twice in any life, that one
+service has one operation, and that the journal makes the same memory. Here: what may run is never hidden.
+"""
+
+from dataclasses import replace
+
+import hypothesis.strategies as st
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from reconciler.core.executor import (
+    Acknowledged,
+    Connected,
+    ForgetAsked,
+    Heard,
+    Memory,
+    OperationFinished,
+    ServiceDied,
+    StepArrived,
+    Verb,
+    condense,
+    remember,
+)
+from reconciler.model.ids import Epoch, Incarnation, Millis, ServiceName
+from reconciler.model.observed import Certainty
+from reconciler.model.operation import Outcome, Verdict
+from reconciler.model.plan import ActionKind
+from tests.core.executor_node import GRACE_MS, Node, order, service
+
+_NAMES = ("a", "b", "c")
+_VARIANTS = [
+    service(name, parameters=(("pidfile", version),), failures_max=2)
+    for name in _NAMES
+    for version in ("1", "2")
+]
+_KINDS = [ActionKind.START, ActionKind.STOP, ActionKind.PROBE, ActionKind.PROMOTE]
+names = st.sampled_from(_NAMES)
+verdicts = st.sampled_from(
+    [Verdict.RUNNING, Verdict.STOPPED, Verdict.STOPPED, Verdict.FAILED, Verdict.UNKNOWN]
+)
+
+
+class Histories(RuleBasedStateMachine):
+    def __init__(self):
+        super().__init__()
+        self.node = Node()
+        self.orders = []
+        self.epoch = 1
+        self.may_run: set[str] = set()
+        """Started, or seen in any way but stopped, and not seen stopped since."""
+        self.stopped_by_order: set[str] = set()
+
+    # The controller ------------------------------------------------------------------------------
+
+    @rule(chosen=st.sets(st.integers(0, 5)), idle=names, older=st.booleans())
+    def define(self, chosen, idle, older):
+        services = {_VARIANTS[number].name: _VARIANTS[number] for number in sorted(chosen)}
+        assigned = [name for name in services if name != idle]
+        epoch = self.epoch - 1 if older else self.epoch
+        self.node.define(*services.values(), assigned=assigned, epoch=epoch)
+
+    @rule(raised=st.booleans(), older=st.booleans())
+    def connect(self, raised, older):
+        self.epoch += raised
+        self.node.connect(epoch=self.epoch - older)
+
+    @rule()
+    def disconnect(self):
+        self.node.disconnect()
+
+    @rule()
+    def answer(self):
+        self.node.tell(Heard(sent_ms=Millis(self.node.now_ms)))
+
+    @rule(number=st.integers(0, 5), kind=st.sampled_from(_KINDS), older=st.booleans())
+    def order(self, number, kind, older):
+        fresh = order(
+            kind, _VARIANTS[number], attempt=len(self.orders) + 1, epoch=self.epoch - older
+        )
+        self.orders.append(fresh)
+        self._order(fresh)
+
+    @precondition(lambda self: self.orders)
+    @rule(data=st.data(), newer=st.booleans())
+    def order_again(self, data, newer):
+        again = data.draw(st.sampled_from(self.orders))
+        self._order(replace(again, epoch=Epoch(self.epoch)) if newer else again)
+
+    @precondition(lambda self: self.orders)
+    @rule(data=st.data())
+    def acknowledge(self, data):
+        self.node.tell(Acknowledged(key=data.draw(st.sampled_from(self.orders)).key))
+
+    @rule(name=st.none() | names)
+    def forget(self, name):
+        self.node.tell(ForgetAsked(service=name and ServiceName(name)))
+
+    # The node ------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.node.running)
+    @rule(data=st.data(), verdict=verdicts, definite=st.booleans())
+    def finish(self, data, verdict, definite):
+        name = data.draw(st.sampled_from(sorted(self.node.running)))
+        ended = self.node.running.pop(name)
+        self._learn(name, ended.verb, verdict)
+        outcome = Outcome(verdict=verdict, definite=definite)
+        self.node.tell(OperationFinished(service=name, outcome=outcome))
+        self._launched()
+
+    @precondition(lambda self: self.node.watched)
+    @rule(data=st.data())
+    def die(self, data):
+        self.node.die(data.draw(st.sampled_from(sorted(self.node.watched))))
+
+    @rule(ms=st.sampled_from([1, 900, GRACE_MS, 10_000, 600_000]))
+    def wait(self, ms):
+        self.node.wait(ms)
+        self._launched()
+
+    @rule(full=st.booleans())
+    def disk(self, full):
+        self.node.full_disk = full
+
+    # Crashes -------------------------------------------------------------------------------------
+
+    @rule()
+    def crash(self):
+        self._boot(self.node.journal)
+
+    @rule(data=st.data(), verdict=verdicts)
+    def crash_before_the_effects(self, data, verdict):
+        """What the next event writes is durable; nothing else of it happens."""
+        events = [
+            Connected(
+                incarnation=Incarnation(1),
+                epoch=Epoch(self.epoch),
+                grace_ms=Millis(GRACE_MS),
+                sent_ms=Millis(self.node.now_ms),
+            ),
+            *(StepArrived(step=step) for step in self.orders[-3:]),
+            *(ServiceDied(service=name) for name in self.node.watched),
+        ]
+        event = data.draw(st.sampled_from(events))
+        for name in self.node.running:
+            if data.draw(st.booleans()):
+                event = OperationFinished(service=name, outcome=Outcome(verdict=verdict))
+                self._learn(name, self.node.running[name].verb, verdict)
+        self.node.take(event)
+        self._boot(self.node.journal)
+
+    @rule()
+    def lose_the_end_of_the_journal(self):
+        self._boot(self.node.journal.with_a_gap())
+
+    @rule()
+    def boot_the_node(self):
+        self.may_run.clear()
+        self._boot(self.node.journal.of_another_boot())
+
+    # Laws ----------------------------------------------------------------------------------------
+
+    @invariant()
+    def what_may_run_is_never_reported_stopped(self):
+        seen = self.node.seen
+        shown = {copy.service for copy in seen.copies}
+        assert self.may_run & set(seen.probed) <= shown
+
+    @invariant()
+    def a_start_under_way_is_never_a_fact(self):
+        for name in self.node.running:
+            if self.node.verb(name) is Verb.START and (copy := self.node.copy(name)):
+                assert copy.certainty is not Certainty.OBSERVED or copy.failed or self._ran(name)
+
+    @invariant()
+    def ready_means_that_all_was_looked_at_once(self):
+        held = self.node.state.services.values()
+        assert self.node.state.unseen == sum(one.seen is None for one in held)
+
+    @invariant()
+    def counters_and_queues_agree_with_what_is_under_way(self):
+        assert sum(self.node.state.busy.values()) == len(self.node.running)
+        for name, held in self.node.state.services.items():
+            waits = held.under_way is None and (held.step or held.look or held.repair)
+            assert (held.queued is not None) == bool(waits)
+            if held.queued is not None:
+                assert name in self.node.state.queues[held.queued]
+
+    @invariant()
+    def a_condensed_memory_is_the_same_memory(self):
+        memory = Memory()
+        for record in condense(self.node.state.memory):
+            memory = remember(memory, record)
+        assert memory == self.node.state.memory
+
+    def _order(self, wanted):
+        self.node.order(wanted)
+        self._launched()
+
+    def _launched(self):
+        self.may_run |= {name for name in self.node.running if self.node.verb(name) is Verb.START}
+
+    def _learn(self, name, verb, verdict):
+        if verdict is Verdict.STOPPED and verb is not Verb.START:
+            self.may_run.discard(name)
+        elif verdict is not Verdict.STOPPED:
+            self.may_run.add(name)
+
+    def _ran(self, name):
+        own = self.node.state.memory.copies.get(name)
+        return own is not None and own.phase in ("running", "broken")
+
+    def _boot(self, memory):
+        self.node.boot(memory)
+        self._launched()
+
+
+TestHistories = Histories.TestCase
+TestHistories.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

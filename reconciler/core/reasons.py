@@ -145,11 +145,14 @@ class Because:
             yield Reason(why=Why.NODE_LOST, text=text, node=lost[0])
             return
         running = (world.copies[v].running & self.chosen[v]).bit_count()
-        wanted = world.services[v].replicas
-        of = "on every eligible node" if wanted is None else f"{wanted} wanted, {running} running"
-        yield Reason(
-            why=Why.WANTED, text=f'"{name}": {of}', origin=world.services[v].origin, node=node
-        )
+        match world.services[v].replicas:
+            case None:
+                text = f'"{name}" should run on every eligible node'
+            case 1:
+                text = f'"{name}" should run, and runs nowhere'
+            case wanted:
+                text = f'"{name}" should run {wanted} times, and runs {running}'
+        yield Reason(why=Why.WANTED, text=text, origin=world.services[v].origin, node=node)
 
     def _companion_reason(self, v: int, at: int) -> Reason | None:
         """What must be beside this service, and may not run here."""

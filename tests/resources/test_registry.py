@@ -1,0 +1,61 @@
+"""Every kind has a hand, and nobody pays for a library that no service needs."""
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+
+from reconciler.model.intent import Kind
+from reconciler.resources.pretended_vip import PretendedVipHand
+from reconciler.resources.registry import hands
+
+PROGRAM = """
+import sys
+from reconciler.model.intent import Kind
+from reconciler.resources.registry import hands
+
+made = hands()
+for kind in sys.argv[1:]:
+    made[Kind(kind)]
+print(*(name for name in ("pyroute2", "dbus_fast") if name in sys.modules))
+"""
+
+
+def test_every_kind_has_a_hand():
+    assert set(hands()) == set(Kind)
+    assert len(hands()) == len(Kind)
+
+
+def test_a_hand_is_made_once_and_closed():
+    made = hands(pretend_addresses=True)
+    assert made[Kind.SCRIPT] is made[Kind.SCRIPT]
+    assert isinstance(made[Kind.VIP], PretendedVipHand)
+    asyncio.run(made.close())
+
+
+@pytest.mark.parametrize(
+    ("kinds", "loaded"),
+    [
+        ((), ""),
+        (("script", "ocf"), ""),
+        (("systemd",), "dbus_fast"),
+        (("vip",), "pyroute2"),
+    ],
+)
+def test_libraries_come_with_the_kinds_that_need_them(kinds, loaded):
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *kinds], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == loaded
+
+
+def test_an_agent_with_every_hand_stays_small():
+    """60 MiB for the whole agent is the law; the hands may take 48 of them."""
+    program = PROGRAM + "\nprint(open('/proc/self/status').read())"
+    kinds = [kind.value for kind in Kind]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *kinds], capture_output=True, text=True, check=True
+    )
+    resident_kib = int(done.stdout.partition("VmRSS:")[2].split()[0])
+    assert resident_kib < 48 * 1024

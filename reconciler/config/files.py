@@ -23,7 +23,7 @@ def read_files(path: Path, problems: Problems) -> tuple[tuple[str, bytes], ...]:
     """Every file of a cluster with its contents, sorted by name; problems are noted."""
     try:
         names = _names(path)
-    except OSError as trouble:
+    except (OSError, ValueError) as trouble:
         _unreadable(path, trouble, problems)
         return ()
     if names is None:
@@ -36,8 +36,16 @@ def read_files(path: Path, problems: Problems) -> tuple[tuple[str, bytes], ...]:
             "are not searched.",
             Origin(path=str(path), line=1),
         )
+    if len(names) > FILES_MAX:
+        problems.add(
+            "R002",
+            f"The folder has {len(names):,} files; at most {FILES_MAX:,} are read. Make several clusters of "
+            "it.",
+            Origin(path=str(path), line=1),
+        )
+        return ()
     found = []
-    for name in names[:FILES_MAX]:
+    for name in names:
         data = _read(path / name, path, problems)
         if data is not None:
             found.append((str(path / name), data))
@@ -88,11 +96,13 @@ def _read(path: Path, root: Path, problems: Problems) -> bytes | None:
             return None
         # Never waits for the other end of a pipe, and never follows a link swapped in meanwhile.
         handle = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, RuntimeError) as trouble:
+    except (OSError, RuntimeError, ValueError) as trouble:
         _unreadable(path, trouble, problems)
         return None
-    with open(handle, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor
-        return _contents(path, file.fileno(), problems)
+    try:
+        return _contents(path, handle, problems)
+    finally:
+        os.close(handle)
 
 
 def _contents(path: Path, handle: int, problems: Problems) -> bytes | None:

@@ -33,7 +33,7 @@ Position = tuple[int, int]
 
 DEPTH_MAX = 32
 NODES_MAX = 2_000_000
-ENTRIES_MAX = 100_000
+ENTRIES_MAX = 50_000
 """Entries of one list or mapping; a wide file is refused long before it is read to its end."""
 DIGITS_MAX = 4_000
 """A number of more digits stays text: Python refuses to read it, and nobody could use it."""
@@ -134,11 +134,14 @@ def _syntax(trouble: YAMLError) -> Flaw:
     problem = getattr(trouble, "problem", None) or "it cannot be read"
     context = getattr(trouble, "context", None)
     where = f" ({context})" if context else ""
+    hint = (
+        'Inside { } and [ ], quote a value that holds a colon: "heartbeat:Filesystem".'
+        if "':'" in problem
+        else "Look at this line and the one before it: indentation, quotes, brackets and a space after "
+        "each colon."
+    )
     return Flaw(
-        code="R003",
-        position=position,
-        detail=f"The YAML parser says: {problem}{where}. Look at this line and the one before it: "
-        "indentation, quotes, brackets and a space after each colon.",
+        code="R003", position=position, detail=f"The YAML parser says: {problem}{where}. {hint}"
     )
 
 

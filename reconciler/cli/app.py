@@ -237,7 +237,103 @@ def schema(
     raise typer.Exit(run_schema(directory, check))
 
 
-app.add_typer(pki_commands, name="pki")
+app.add_typer(pki_commands, name="pki", short_help="Make and renew members' certificates.")
+
+
+@app.command()
+def agent(  # noqa: PLR0913, PLR0917
+    node: Annotated[str, typer.Option(metavar="NAME", help="The node that this is.")],
+    controller: Annotated[
+        list[str],
+        typer.Option(metavar="HOST:PORT", help="Whom to obey; may be given several times."),
+    ],
+    pki: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where this node's certificate and key are.")
+    ] = Path("/etc/reconcile/pki"),
+    state: Annotated[
+        Path, typer.Option(metavar="DIR", help="What must outlive a reboot is kept here.")
+    ] = Path("/var/lib/reconcile/agent"),
+    run: Annotated[
+        Path, typer.Option(metavar="DIR", help="What must not outlive a reboot is kept here.")
+    ] = Path("/run/reconcile"),
+    interface: Annotated[
+        str | None, typer.Option(help="Where addresses go that name no interface.")
+    ] = None,
+    secrets: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the secrets of this node are.")
+    ] = None,
+    pretend_addresses: Annotated[
+        bool,
+        typer.Option("--pretend-addresses", help="Note addresses down instead of adding them."),
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log every step.")] = False,
+) -> None:
+    """Run a node's services as the controller says. Runs for ever."""
+    from reconciler.cli.agent import run_agent
+
+    raise typer.Exit(
+        run_agent(
+            node=node,
+            controllers=controller,
+            pki=pki,
+            state=state,
+            run=run,
+            interface=interface,
+            secrets=secrets,
+            pretend_addresses=pretend_addresses,
+            verbose=verbose,
+        )
+    )
+
+
+@app.command()
+def dev(  # noqa: PLR0913, PLR0917
+    cluster: ContextCluster = None,
+    state: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where it keeps itself (.reconcile/dev).")
+    ] = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Plain processes, even where root allows more.")
+    ] = False,
+    accept: Annotated[
+        Literal["ask", "auto"],
+        typer.Option(help="Commits wait for `reconcile apply`, or are accepted if valid."),
+    ] = "ask",
+    kill: Annotated[str | None, typer.Option(metavar="NODE", help="Cut its power.")] = None,
+    boot: Annotated[str | None, typer.Option(metavar="NODE", help="Give it power again.")] = None,
+    freeze: Annotated[str | None, typer.Option(metavar="NODE", help="Stop its clock.")] = None,
+    thaw: Annotated[str | None, typer.Option(metavar="NODE", help="Let it go on.")] = None,
+    cut: Annotated[str | None, typer.Option(metavar="NODE", help="Pull its network cable.")] = None,
+    heal: Annotated[str | None, typer.Option(metavar="NODE", help="Plug it in again.")] = None,
+    kill_agent: Annotated[
+        str | None, typer.Option(metavar="NODE", help="Kill its agent, not its services.")
+    ] = None,
+    describe: Annotated[
+        bool, typer.Option("--describe", help="Facts for scripts, as JSON.")
+    ] = False,
+) -> None:
+    """Run a whole cluster on this machine, to try things out.
+
+    The options that name a NODE (or `controller`) are for another terminal: they do something to a
+    machine of the cluster that runs here.
+    """
+    from reconciler.cli.dev import run_dev, run_experiment
+
+    wishes = {
+        "kill": kill,
+        "boot": boot,
+        "freeze": freeze,
+        "thaw": thaw,
+        "cut": cut,
+        "heal": heal,
+        "kill-agent": kill_agent,
+        "describe": "" if describe else None,
+    }
+    asked = [(verb, machine) for verb, machine in wishes.items() if machine is not None]
+    for verb, machine in asked:
+        run_experiment(verb, machine, state=state)
+    if not asked:
+        raise typer.Exit(run_dev(cluster, state=state, plain=plain, accept=accept))
 
 
 def main() -> None:

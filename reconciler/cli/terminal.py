@@ -119,9 +119,9 @@ def told(trouble: Exception) -> ExitCode:
 def _bug(trouble: Exception) -> None:
     if os.environ.get("RECONCILE_DEBUG"):
         traceback.print_exception(trouble)
-    frame = traceback.extract_tb(trouble.__traceback__)[-1]
-    place = f"{os.path.basename(frame.filename)}:{frame.lineno}"  # noqa: PTH119 - no more imports
+    frames = traceback.extract_tb(trouble.__traceback__)
+    place = f" in {frames[-1].name}, line {frames[-1].lineno}" if frames else ""
     complain(
-        f"{type(trouble).__name__} at {place}: {clean(str(trouble))[:300]}",
+        f"{type(trouble).__name__}{place}: {clean(str(trouble))[:300]}",
         "This is a bug in reconciler. RECONCILE_DEBUG=1 shows where it happened.",
     )

@@ -16,6 +16,9 @@ from reconciler.model.observed import Observed
 
 VERSION = 1
 
+_TIME_MAX_MS = 2**53
+"""What every reader of JSON can hold exactly."""
+
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
@@ -39,6 +42,7 @@ def read(data: bytes) -> Observed:
     if unknown:
         raise Corrupt(f"unknown key {unknown}")
     _check_names(observed)
+    _check_times(observed)
     _once((state.name for state in observed.nodes), "node")
     _once(((copy.service, copy.node, copy.instance) for copy in observed.copies), "copy")
     _once(((failure.service, failure.node) for failure in observed.failures), "failure of")
@@ -81,6 +85,15 @@ def _check_names(observed: Observed) -> None:
     for name in names:
         if not _NAME.fullmatch(name):
             raise Corrupt(f"{name[:80]!r} is not a name (letters, digits, `_`, `.`, `-`)")
+
+
+def _check_times(observed: Observed) -> None:
+    times = [observed.taken_at_ms]
+    times += [state.heard_ms for state in observed.nodes if state.heard_ms is not None]
+    times += [failure.last_ms for failure in observed.failures]
+    for time_ms in times:
+        if not -_TIME_MAX_MS <= time_ms <= _TIME_MAX_MS:
+            raise Corrupt(f"{time_ms} is no time in milliseconds")
 
 
 def _once(keys: Iterable[Hashable], what: str) -> None:

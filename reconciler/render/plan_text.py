@@ -65,7 +65,7 @@ def because(reason: Reason) -> str:
 def _title(saved: SavedPlan) -> Iterator[Line]:
     made_from = f"intent {short(saved.intent_revision)}, {_seen(saved.observed)}"
     yield line(
-        Span(f"Plan for {saved.intent.cluster}", Tone.STRONG), "  ", Span(made_from, Tone.FAINT)
+        Span(f"Plan for {saved.intent.cluster}", Tone.STRONG), "  ", body=made_from, tone=Tone.FAINT
     )
 
 

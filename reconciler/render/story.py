@@ -96,7 +96,8 @@ def headline(story: Story) -> str:
     ]
     if story.probes:
         parts.append(f"{story.probes} to probe first")
-    clauses = [", ".join(parts) or "nothing to do"]
+    nothing = "nothing can be done now" if story.blocked or story.impossible else "nothing to do"
+    clauses = [", ".join(parts) or nothing]
     if story.disturbed:
         clauses.append(f"{_copies(len(story.disturbed), 'healthy')} disturbed")
     elif parts:

@@ -165,6 +165,22 @@ def test_law_never_suspect_or_lost_before_the_limits(limits, between, silence_ms
         assert said is Liveness.LOST
 
 
+@given(limits_of, st.lists(st.integers(0, 20_000), min_size=1, max_size=40))
+def test_law_suspicion_comes_two_intervals_before_loss_however_late_a_node_usually_is(
+    limits, between
+):
+    times = [sum(between[: number + 1]) for number in range(len(between))]
+    suspicion_ms = liveness.suspicion_ms(heard_at(times, limits=limits).pulses[ALPHA], limits)
+    room_ms = limits.lost_ms - 2 * limits.every_ms
+    assert limits.suspect_ms <= suspicion_ms <= max(limits.suspect_ms, room_ms)
+
+
+def test_the_usual_lateness_can_reach_that_bound():
+    often_late = [number * 1_900 for number in range(20)]
+    often_late += [often_late[-1] + 500 + number * 2_400 for number in range(5)]
+    assert liveness.suspicion_ms(heard_at(often_late).pulses[ALPHA], LIMITS) == 2_500
+
+
 @given(limits_of, gaps, st.lists(st.integers(0, 3_000), min_size=1, max_size=40))
 def test_law_silence_only_ever_makes_it_worse(limits, between, pauses):
     detector, now_ms = liveness.begin(limits, [ALPHA], Millis(0)), 0

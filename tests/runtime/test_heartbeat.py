@@ -223,6 +223,27 @@ def test_it_is_revived_and_repeats_no_counter(monkeypatch):
     asyncio.run(run())
 
 
+def test_a_process_that_takes_over_under_the_same_key_repeats_no_counter():
+    async def run():
+        with listening() as ear:
+            session = ear.listener.admit(ALPHA)
+            orders = {
+                "session": session.number,
+                "key": session.key.hex(),
+                "links": [["127.0.0.1", ear.listener.address[1], None]],
+                "every_ms": 20,
+            }
+            for _ in range(3):
+                mouth = heartbeat_process.Mouth()
+                mouth.obey(heartbeat.json.dumps(orders).encode())
+                mouth.speak()
+                mouth.close()
+            await ear.until(lambda: ear.listener.counts.heard == 3)
+            assert ear.listener.counts.repeated == 0
+
+    asyncio.run(run())
+
+
 @pytest.mark.real
 def test_it_has_real_time_priority_and_locked_memory():
     async def run():

@@ -376,6 +376,8 @@ def test_members_get_in_while_strangers_hold_every_place():
             begun = clock.monotonic_ms()
             mine = await dial(listener, timing=PATIENT)
             assert clock.monotonic_ms() - begun < PATIENT.handshake_ms
+            async with asyncio.timeout(PATIENT.handshake_ms / 2000):
+                assert await held[0][0].read() == b"", "the oldest makes room at once"
             assert len(listener.server._unproven) <= stream.HANDSHAKES_MAX
             await mine.close()
             for _, writer in held:

@@ -28,7 +28,7 @@ class BadSettings(ValueError):  # noqa: N818 - it names what was found
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commands:
-    """The settings of a script service; without a `status`, its pid file alone tells."""
+    """The settings of a script service."""
 
     start: tuple[str, ...]
     stop: tuple[str, ...]
@@ -42,14 +42,11 @@ class Commands:
         Errors: `BadSettings`, in words for the operator.
         """
         parameters = dict(service.parameters)
-        pid_file = _pid_file(parameters, context)
-        if "status" not in parameters and pid_file is None:
-            raise BadSettings("a script needs a status command or a pidfile")
         return cls(
             start=_vector(parameters, "start"),
             stop=_vector(parameters, "stop"),
-            status=_vector(parameters, "status") if "status" in parameters else (),
-            pid_file=pid_file,
+            status=_vector(parameters, "status"),
+            pid_file=_pid_file(parameters, context),
         )
 
 
@@ -134,8 +131,6 @@ class ScriptHand:
 async def _look(
     commands: Commands, service: Service, context: OperationContext, deadline: Deadline
 ) -> Outcome:
-    if not commands.status and commands.pid_file is not None:
-        return _look_at_pid_file(commands.pid_file)
     execution = await _run(commands.status, "status", service, context, deadline)
     verdict = exit_codes.look(execution.ending, exit_codes.SCRIPT_LOOK)
     reason = _reason(execution, "status") if verdict is not Verdict.RUNNING else ""
@@ -149,17 +144,6 @@ async def _look(
         reason = "status says running, but the process of the pidfile is gone"
         return replace(outcome, verdict=Verdict.FAILED, reason=reason)
     return outcome
-
-
-def _look_at_pid_file(pid_file: Path) -> Outcome:
-    """What a pid file alone tells: garbage in it says nothing."""
-    try:
-        processes.number_in(pid_file)
-    except ValueError as trouble:
-        return Outcome(verdict=Verdict.UNKNOWN, reason=str(trouble))
-    if _process(pid_file) is not None:
-        return Outcome(verdict=Verdict.RUNNING)
-    return Outcome(verdict=Verdict.STOPPED, reason="no process of the pidfile runs")
 
 
 def _names_a_dead_process(pid_file: Path) -> bool:

@@ -55,7 +55,7 @@ class Wanted:
         interface = parameters.get("interface") or context.interface
         return cls(address=address, prefix=prefix, interface=interface)
 
-    def seat(self, network: Network) -> tuple[Link, int]:
+    def destination(self, network: Network) -> tuple[Link, int]:
         """The interface that it belongs on, and its prefix.
 
         Errors: `BadAddress` if there is no such interface here.
@@ -142,7 +142,7 @@ class VipHand:
         present = wanted.judge(network)
         if outcomes.runs(present):
             return present
-        link, prefix = wanted.seat(network)
+        link, prefix = wanted.destination(network)
         if not link.up:
             return Outcome(verdict=Verdict.FAILED, reason=f"the link of {link.name} is down")
         if link.neighbours and not network.holders(wanted.address):

@@ -74,7 +74,7 @@ def test_a_brood_that_forks_on_and_on_dies_at_the_deadline(tmp_path):
 def test_a_flood_without_newline_is_cut_to_its_tail_and_fills_no_memory(tmp_path):
     before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     done = bash(
-        "head -c 300000000 /dev/zero | tr '\\0' x; printf end; printf E >&2",
+        "head -c 100000000 /dev/zero | tr '\\0' x; printf end; printf E >&2",
         tmp_path,
         timeout_ms=60_000,
     )

@@ -35,9 +35,9 @@ SIMPLE = {
 }
 
 
-def simple(directory, **instead):
+def simple(directory, *, pidfile=None, **instead):
     """A service that is a file, but for the commands given."""
-    return scripts.service(directory, texts=SIMPLE | instead)
+    return scripts.service(directory, pidfile=pidfile, texts=SIMPLE | instead)
 
 
 def test_a_start_that_returns_early_is_waited_for(tmp_path):
@@ -174,28 +174,23 @@ def test_settings_that_make_no_sense_are_refused_and_prove_nothing(tmp_path, set
         assert words in outcome.reason
 
 
-def test_without_a_status_the_pid_file_alone_tells_and_garbage_tells_nothing(tmp_path):
-    service = scripts.service(tmp_path, pidfile="web.pid")
-    service = without_status(service)
+def test_a_pid_file_that_holds_garbage_says_nothing(tmp_path):
     context = scripts.context(tmp_path)
-    pid_file = context.run_directory / "web.pid"
-    assert carry_out("probe", service, context).verdict is Verdict.STOPPED
-    assert carry_out("start", service, context).verdict is Verdict.RUNNING
-    pid = pid_file.read_text()
-    for garbage in ("", "web", "-1", "1", "9" * 30):
-        pid_file.write_text(garbage)
-        assert carry_out("probe", service, context).verdict is Verdict.UNKNOWN
-    pid_file.write_text(pid)
-    assert carry_out("stop", service, context).verdict is Verdict.STOPPED
+    service = simple(tmp_path, pidfile="web.pid")
+    for garbage in ("", "web", "-1", "1", "9" * 30, "\0"):
+        (context.run_directory / "web.pid").write_text(garbage)
+        assert carry_out("start", service, context).verdict is Verdict.RUNNING
+        assert carry_out("probe", service, context).verdict is Verdict.RUNNING
+        assert carry_out("stop", service, context).verdict is Verdict.STOPPED
 
 
 def test_a_pid_file_older_than_the_process_of_that_number_speaks_of_another(tmp_path):
     """As after a boot, with a pid file that was kept on disk."""
-    service = without_status(scripts.service(tmp_path, pidfile="web.pid"))
+    service = simple(tmp_path, pidfile="web.pid")
     context = scripts.context(tmp_path)
     pid_file = context.run_directory / "web.pid"
     pid_file.write_text(str(os.getpid()))
-    assert carry_out("probe", service, context).verdict is Verdict.RUNNING
+    assert carry_out("probe", service, context).verdict is Verdict.FAILED
     os.utime(pid_file, (1_000_000_000, 1_000_000_000))
     assert carry_out("probe", service, context).verdict is Verdict.STOPPED
 
@@ -249,11 +244,6 @@ def test_there_is_nothing_to_watch_without_a_living_process(tmp_path):
         assert watched is None
 
     asyncio.run(story())
-
-
-def without_status(service):
-    kept = tuple(pair for pair in service.parameters if pair[0] != "status")
-    return dataclasses.replace(service, parameters=kept)
 
 
 def with_parameter(service, name, value):

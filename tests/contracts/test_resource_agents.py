@@ -135,6 +135,11 @@ FAST = [fake, script, pretended_vip]
 REAL = [ocf, ocf_with_pid_file, vip, systemd]
 
 
+def real(case: Callable[..., object]) -> tuple[pytest.MarkDecorator, ...]:
+    """Marks of a case; its tests stay together, so that what it brings is made once."""
+    return pytest.mark.real, pytest.mark.xdist_group(f"contract-{case.__name__}")
+
+
 @pytest.fixture(
     scope="module",
     params=[*FAST, *(pytest.param(case, marks=pytest.mark.real) for case in REAL)],

@@ -34,7 +34,8 @@ def cable(name: str) -> Iterator[Cable]:
     """Make both namespaces and the cable, and remove them afterwards."""
     if os.geteuid() != 0 or shutil.which("ip") is None:
         pytest.skip("needs root and iproute2 (scripts/packages)")
-    made = Cable(here=f"{name}-here", there=f"{name}-there")
+    own = f"{name}-{os.getpid()}"  # tests may run side by side
+    made = Cable(here=f"{own}-here", there=f"{own}-there")
     try:
         for side in (made.here, made.there):
             _run("ip", "netns", "add", side)

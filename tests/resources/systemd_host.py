@@ -153,7 +153,8 @@ def systemd_host(name: str, units: Mapping[str, str]) -> Iterator[SystemdHost]:
     """Boot a host, and clear it away afterwards; skip the test where nobody may do so."""
     if os.geteuid() != 0 or shutil.which("systemd-nspawn") is None:
         pytest.skip("needs root and systemd-container (scripts/packages)")
-    host = SystemdHost(name, Path(tempfile.mkdtemp(prefix=f"{name}-")))
+    own = f"{name}-{os.getpid()}"  # tests may run side by side
+    host = SystemdHost(own, Path(tempfile.mkdtemp(prefix=f"{own}-")))
     try:
         host.boot(units)
         yield host

@@ -32,7 +32,7 @@ UNITS = {
     "copy@.service": "[Service]\nExecStart=/bin/sleep infinity\n",
 }
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.xdist_group("systemd")]
 
 
 @pytest.fixture(scope="module")

@@ -485,7 +485,7 @@ def test_a_peer_that_stops_is_noticed_within_the_bound():
                 other.send_signal(signal.SIGSTOP)
                 begun = clock.monotonic_ms()
                 await until(lambda: listener.streams[0].ended)
-                assert clock.monotonic_ms() - begun <= timing.silence_ms + 200
+                assert clock.monotonic_ms() - begun <= timing.silence_ms + 1_000
                 assert listener.streams[0].ended == "nothing heard for 1500 ms"
             finally:
                 other.kill()

@@ -1,0 +1,548 @@
+"""The controller: the shell around `core.control`. It hears, keeps, sends, and decides nothing.
+
+One loop takes events in order and asks the brain. What has to be durable is written in a thread of its own
+and awaited before anything is sent, so that heartbeats are heard while the disk is slow. When the disk
+refuses, the event waits and is thought over again later: until then nothing is ordered, and nothing stops.
+
+Law: no effect is carried out before the `Persist` of its step has returned; a controller that is killed at
+any moment leaves a store from which the next one goes on.
+"""
+
+import asyncio
+import contextlib
+import signal
+import zlib
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, assert_never
+
+import msgspec
+
+from reconciler.codec import canonical, saved_plan
+from reconciler.codec.messages import (
+    PROTOCOL,
+    Acknowledge,
+    AnyMessage,
+    Definitions,
+    Do,
+    Done,
+    Forget,
+    Hello,
+    Ping,
+    Pong,
+    Report,
+    Request,
+    Response,
+    Welcome,
+)
+from reconciler.config.load import load_files
+from reconciler.core import control
+from reconciler.core.facts import NodeReport
+from reconciler.core.reconcile import reconcile
+from reconciler.core.verify import verify
+from reconciler.membership import liveness, votes
+from reconciler.membership.heartbeat import Beat
+from reconciler.model.errors import ReconcilerError, Refused, Unreachable
+from reconciler.model.ids import Incarnation, Millis, NodeName
+from reconciler.model.observed import Liveness
+from reconciler.ports import Commit, IntentSource, Store
+from reconciler.runtime import api, clock, log
+from reconciler.runtime.heartbeat import HeartbeatListener
+from reconciler.runtime.pki import Credentials, Role
+from reconciler.runtime.stream import Address, Server, Stream, serve
+from reconciler.stores import decisions
+
+MEANS = control.Means(
+    plan=reconcile,
+    verify=verify,
+    bind=lambda decision, intent, revision, observed: saved_plan.bind(
+        decision, intent=intent, revision=revision, observed=observed
+    ),
+    fingerprint=canonical.fingerprint,
+    changes=saved_plan.changes,
+    quorate=lambda members, heard: votes.count(members, heard).quorate,
+)
+HELLO_MS = 5_000
+STORE_RETRY_S = 0.5
+REQUESTS_MAX = 64
+"""Requests of one operator's connection that may be unanswered at once."""
+HISTORY = "history"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a controller was started."""
+
+    credentials: Credentials
+    listen: Address
+    accept_auto: bool
+    source: str = ""
+    """Where intents come from, for people."""
+    base: Path | None = None
+    """Folder that `./` in commands of services is relative to."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Asked:
+    """A request that is still to be answered."""
+
+    stream: Stream
+    id: int
+
+
+class Controller:
+    """Runs until cancelled."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        """Begin a term with what the store holds.
+
+        Errors: `Corrupt` or `Refused` when the store cannot be used.
+        """
+        self._settings = settings
+        self._store = store
+        restored = decisions.restore(store)
+        term = store.begin_term()
+        self._now = clock.monotonic_ms()
+        self.state = control.start(
+            restored,
+            incarnation=term.incarnation,
+            epoch=term.epoch,
+            now_ms=self._now,
+            accept_auto=settings.accept_auto,
+        )
+        self._log = log.events(term=f"{term.incarnation}.{term.epoch}")
+        self._since = clock.stamp()
+        self._events: asyncio.Queue[control.Event] = asyncio.Queue()
+        self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="disk")
+        self._history: deque[control.Record] = deque(maxlen=10_000)
+        self._told_history = asyncio.Event()
+        self._agents: dict[NodeName, Stream] = {}
+        self._asked: dict[int, _Asked] = {}
+        self._requests = 0
+        self._detector = liveness.begin(self.state.heartbeat, self._watched(), self._now)
+        self._seen: Mapping[NodeName, Liveness] = {}
+        self._heard_ms: dict[NodeName, Millis] = {}
+        self._look_soon = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._source_trouble = ""
+        self._store_trouble = ""
+        self._listener: HeartbeatListener | None = None
+        self.address: Address = settings.listen
+
+    @property
+    def revision(self) -> str:
+        """The revision in force."""
+        return self.state.accepted.revision if self.state.accepted else ""
+
+    async def run(
+        self, source: IntentSource | None, ready: Callable[[], None] = lambda: None
+    ) -> None:
+        """Serve, watch and decide; `ready` is called once the ports are open.
+
+        Errors: `Unreachable` when the ports cannot be listened on.
+        """
+        server = await self._open()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._decide())
+                tasks.create_task(self._watch_nodes())
+                tasks.create_task(self._write_history())
+                if source is not None:
+                    tasks.create_task(source.watch(self._found, self._troubled))
+                self._log.info("controller begins", listen=f"{self.address[0]}:{self.address[1]}")
+                ready()
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            await server.close()
+            if self._listener is not None:
+                self._listener.close()
+            self._disk.shutdown(wait=True)
+            self._flush_history()
+
+    async def _open(self) -> Server:
+        """Open the TLS port, and the heartbeats' port of the same number."""
+        server = await serve(
+            self._settings.listen,
+            self._settings.credentials,
+            self._serve_peer,
+            notice=lambda address, why: self._log.warning("peer", address=address, reason=why),
+        )
+        self.address = server.address
+        try:
+            self._listener = HeartbeatListener(server.address, self._beat)
+        except BaseException:
+            await server.close()
+            raise
+        return server
+
+    # Deciding ------------------------------------------------------------------------------------
+
+    async def _decide(self) -> None:
+        await self._take(control.Tick())
+        while True:
+            await self._take(await self._events.get())
+
+    async def _take(self, event: control.Event) -> None:
+        """Think, make durable, and only then act."""
+        while True:
+            state, effects = control.step(self.state, event, clock.monotonic_ms(), MEANS)
+            try:
+                for effect in effects:
+                    if isinstance(effect, control.Persist):
+                        await self._put(effect)
+                break
+            except Refused as trouble:
+                if str(trouble) != self._store_trouble:
+                    self._store_trouble = str(trouble)
+                    self._log.error("the store refuses", reason=trouble)
+                await asyncio.sleep(STORE_RETRY_S)
+        self._store_trouble = ""
+        before, self.state = self.state, state
+        for effect in effects:
+            self._do(effect)
+        if before.accepted is not state.accepted:
+            self._follow_intent(before)
+
+    async def _put(self, effect: control.Persist) -> None:
+        values = decisions.encode(effect.values)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._disk, self._store.put, values)
+
+    def _do(self, effect: control.Effect) -> None:
+        match effect:
+            case control.Persist():
+                pass
+            case control.Define(node=node):
+                self._send(
+                    node,
+                    Definitions(
+                        incarnation=self.state.incarnation,
+                        epoch=self.state.epoch,
+                        services=effect.services,
+                        assigned=effect.assigned,
+                        maintenance=effect.maintenance,
+                    ),
+                )
+            case control.Order(node=node, step=step):
+                self._send(node, Do(step=step))
+            case control.AcknowledgeStep(node=node, key=key):
+                self._send(node, Acknowledge(key=key))
+            case control.ForgetFailures(node=node, service=service):
+                self._send(node, Forget(service=service))
+            case control.Tell(request=request, body=body, last=last):
+                self._answer(request, dict(body), last=last)
+            case control.Refuse(request=request):
+                body = {"changes": list(effect.changes)} if effect.changes else {}
+                error = "stale" if effect.changes else effect.reason
+                self._answer(request, body, error=error)
+            case control.Record():
+                self._history.append(effect)
+                self._told_history.set()
+            case control.WakeAt(at_ms=at_ms):
+                self._wake_at(at_ms)
+            case _:
+                assert_never(effect)
+
+    def _wake_at(self, at_ms: Millis | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if at_ms is not None:
+            delay_s = max(1, at_ms - clock.monotonic_ms()) / 1000
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(delay_s, self._events.put_nowait, control.Tick())
+
+    def _follow_intent(self, before: control.State) -> None:
+        """Watch the nodes of the new intent; its heartbeat settings reach agents as they reconnect."""
+        heartbeat = self.state.heartbeat
+        self._detector = liveness.watch(self._detector, heartbeat, self._watched())
+        self._look_soon.set()
+        if heartbeat != before.heartbeat:
+            for stream in tuple(self._agents.values()):
+                stream.abort("the intent changes how often nodes are heard")
+
+    def _send(self, node: NodeName, message: AnyMessage) -> None:
+        stream = self._agents.get(node)
+        if stream is not None:
+            with contextlib.suppress(Unreachable):  # its end is noticed by whoever receives
+                stream.send(message)
+
+    # History -------------------------------------------------------------------------------------
+
+    async def _write_history(self) -> None:
+        """Add to the history behind the decisions; nothing waits for it."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._told_history.wait()
+            self._told_history.clear()
+            while self._history:
+                record = self._history.popleft()
+                try:
+                    await loop.run_in_executor(self._disk, self._append, record)
+                except Refused as trouble:
+                    self._log.error("the history is not written", reason=trouble)
+
+    def _append(self, record: control.Record) -> None:
+        body = {
+            "at": clock.stamp(),
+            "kind": record.kind,
+            "fields": dict(record.fields),
+            "saved": record.saved,
+        }
+        self._store.append(HISTORY, zlib.compress(msgspec.json.encode(body), 1))
+
+    def _flush_history(self) -> None:
+        with contextlib.suppress(Refused):
+            while self._history:
+                self._append(self._history.popleft())
+
+    def _read_history(self, last: int) -> list[dict[str, Any]]:
+        records = []
+        for number, data in self._store.read(HISTORY, last=last):
+            records.append({"number": number, **msgspec.json.decode(zlib.decompress(data))})
+        return records
+
+    # Nodes ---------------------------------------------------------------------------------------
+
+    def _watched(self) -> frozenset[NodeName]:
+        accepted = self.state.accepted
+        listed = {node.name for node in accepted.intent.nodes} if accepted else set()
+        witnesses = {NodeName(name) for name in accepted.intent.witnesses} if accepted else set()
+        return frozenset(listed | witnesses | self._agents.keys())
+
+    def _beat(self, node: NodeName, _beat: Beat, now_ms: Millis) -> None:
+        """Take in a heartbeat; what it changes is looked at, at once if the node was not alive."""
+        self._detector = liveness.hear(self._detector, node, now_ms)
+        self._heard_ms[node] = now_ms
+        if self._seen.get(node) is not Liveness.ALIVE:
+            self._look_soon.set()
+
+    async def _watch_nodes(self) -> None:
+        """Judge every node whenever a judgement may change, and tell the brain what did."""
+        while True:
+            self._detector, view = liveness.look(self._detector, clock.monotonic_ms())
+            seen = {one.node: one.liveness for one in view.judgements}
+            changed = {n: now for n, now in seen.items() if self._seen.get(n) is not now}
+            self._seen = seen
+            if changed:
+                self._log.info("nodes", **{str(n): now.value for n, now in changed.items()})
+                self._events.put_nowait(control.LivenessChanged(nodes=tuple(changed.items())))
+            self._look_soon.clear()
+            delay_s = max(1, view.wake_at_ms - clock.monotonic_ms()) / 1000
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(delay_s):
+                    await self._look_soon.wait()
+
+    # Peers ---------------------------------------------------------------------------------------
+
+    async def _serve_peer(self, stream: Stream) -> None:
+        match stream.peer.role:
+            case Role.AGENT:
+                await self._serve_agent(stream, NodeName(stream.peer.name))
+            case Role.OPERATOR:
+                await self._serve_operator(stream)
+            case _:
+                raise Refused(f"{stream.peer.uri} has nothing to ask of a controller")
+
+    async def _serve_agent(self, stream: Stream, node: NodeName) -> None:
+        """Hear an agent until it goes. Its name is the one in its certificate."""
+        hello = await self._hello(stream)
+        if (older := self._agents.get(node)) is not None:
+            self._log.warning("a second connection takes over", node=node, address=stream.address)
+            older.abort("the same node has connected again")
+        self._agents[node] = stream
+        self._detector = liveness.watch(self._detector, self.state.heartbeat, self._watched())
+        self._welcome(stream, node)
+        self._log.info("agent connected", node=node, boot=hello.boot)
+        connected = control.AgentConnected(
+            node=node, boot=hello.boot, incarnation=hello.incarnation, epoch=hello.epoch
+        )
+        self._events.put_nowait(connected)
+        try:
+            async for message in stream:
+                self._hear(stream, node, message)
+        finally:
+            if self._agents.get(node) is stream:
+                del self._agents[node]
+                self._events.put_nowait(control.AgentDisconnected(node=node))
+                self._log.warning("agent disconnected", node=node, reason=stream.ended)
+
+    async def _hello(self, stream: Stream) -> Hello:
+        try:
+            async with asyncio.timeout(HELLO_MS / 1000):
+                hello = await stream.receive()
+        except TimeoutError:
+            raise Unreachable("it does not say hello") from None
+        if not isinstance(hello, Hello) or hello.protocol != PROTOCOL:
+            raise Refused(f"it does not speak protocol {PROTOCOL}")
+        return hello
+
+    def _welcome(self, stream: Stream, node: NodeName) -> None:
+        if self._listener is None:
+            raise Unreachable("not listening yet")
+        session = self._listener.admit(node)
+        stream.send(
+            Welcome(
+                protocol=PROTOCOL,
+                incarnation=self.state.incarnation,
+                epoch=self.state.epoch,
+                session=session.number,
+                key=session.key,
+                heartbeat_port=self._listener.address[1],
+                heartbeat=self.state.heartbeat,
+            )
+        )
+
+    def _hear(self, stream: Stream, node: NodeName, message: AnyMessage) -> None:
+        match message:
+            case Report():
+                report = NodeReport(
+                    boot=message.boot,
+                    ready=message.ready,
+                    probed=frozenset(message.probed),
+                    copies=message.copies,
+                    failures=message.failures,
+                    attributes=message.attributes,
+                )
+                self._events.put_nowait(control.ReportArrived(node=node, report=report))
+            case Done(result=result):
+                self._events.put_nowait(control.StepEnded(node=node, result=result))
+            case Ping(sent=sent):
+                stream.send(Pong(sent=sent))
+            case _:
+                raise Refused(f"an agent does not send {type(message).__name__}")
+
+    # Operators -----------------------------------------------------------------------------------
+
+    async def _serve_operator(self, stream: Stream) -> None:
+        """Answer an operator until they leave; what they ordered goes on without them."""
+        try:
+            async for message in stream:
+                if not isinstance(message, Request):
+                    raise Refused(f"an operator does not send {type(message).__name__}")
+                await self._ask(stream, message)
+        finally:
+            for number in [n for n, asked in self._asked.items() if asked.stream is stream]:
+                del self._asked[number]
+                self._events.put_nowait(control.WatcherGone(request=number))
+
+    async def _ask(self, stream: Stream, message: Request) -> None:
+        self._requests += 1
+        number = self._requests
+        self._asked[number] = _Asked(stream=stream, id=message.id)
+        if sum(asked.stream is stream for asked in self._asked.values()) > REQUESTS_MAX:
+            self._answer(number, {}, error="too many requests at once")
+            return
+        try:
+            await self._obey(number, message.method, message.body)
+        except ReconcilerError as trouble:
+            self._answer(number, {}, error=str(trouble))
+
+    async def _obey(self, number: int, method: str, body: dict[str, Any]) -> None:
+        now_ms = clock.monotonic_ms()
+        match method:
+            case "observe":
+                self._answer(number, api.observe(self.state, now_ms))
+            case "status":
+                self._answer(number, api.status(self.state, now_ms, self._surroundings()))
+            case "apply":
+                cluster = self._settings.credentials.identity.cluster
+                self._events.put_nowait(api.read_apply(number, body, cluster))
+            case "clear":
+                self._events.put_nowait(api.read_clear(number, body))
+            case "history":
+                loop = asyncio.get_running_loop()
+                last = api.read_last(body)
+                records = await loop.run_in_executor(self._disk, self._read_history, last)
+                self._answer(number, {"records": records})
+            case _:
+                raise Refused(f"there is no method {method!r}")
+
+    def _surroundings(self) -> api.Surroundings:
+        identity = self._settings.credentials.identity
+        return api.Surroundings(
+            name=identity.name,
+            cluster=identity.cluster,
+            since=self._since,
+            source=self._settings.source,
+            source_trouble=self._source_trouble,
+            store_trouble=self._store_trouble,
+            heard_ms=self._heard_ms,
+        )
+
+    def _answer(
+        self, request: int, body: dict[str, Any], *, error: str | None = None, last: bool = True
+    ) -> None:
+        """Answer a request, if whoever made it is still there."""
+        asked = self._asked.get(request)
+        if asked is None:
+            return
+        if last:
+            del self._asked[request]
+        with contextlib.suppress(Unreachable):
+            asked.stream.send(Response(id=asked.id, body=body, error=error, last=last))
+
+    # Intents -------------------------------------------------------------------------------------
+
+    async def _found(self, commit: Commit) -> None:
+        """Judge a commit beside the loop, since a large one takes seconds, and tell the brain."""
+        loaded = await asyncio.to_thread(load_files, commit.files, base=self._settings.base)
+        cluster = self._settings.credentials.identity.cluster
+        held = commit.held
+        if loaded.intent is not None and loaded.intent.cluster != cluster:
+            held = f'it is for cluster "{loaded.intent.cluster}"; this is "{cluster}"'
+        self._log.info(
+            "commit found",
+            revision=commit.revision,
+            usable=loaded.intent is not None,
+            diagnostics=len(loaded.diagnostics),
+            held=held or None,
+        )
+        self._events.put_nowait(
+            control.IntentFound(
+                revision=commit.revision,
+                intent=loaded.intent,
+                digest=canonical.intent_digest(loaded.intent) if loaded.intent else None,
+                diagnostics=loaded.diagnostics,
+                held=held,
+                subject=commit.subject,
+            )
+        )
+
+    async def _troubled(self, words: str) -> None:
+        self._source_trouble = words
+        if words:
+            self._log.warning("the source of intents cannot be read", reason=words)
+        else:
+            self._log.info("the source of intents can be read again")
+
+
+async def run_until_told(
+    build: Callable[[], Awaitable[None]], signals: tuple[int, ...] = (signal.SIGINT, signal.SIGTERM)
+) -> None:
+    """Run until a signal asks to end; services of the cluster run on."""
+    task = asyncio.ensure_future(build())
+    loop = asyncio.get_running_loop()
+    told = False
+
+    def end() -> None:
+        nonlocal told
+        told = True
+        task.cancel()
+
+    for number in signals:
+        loop.add_signal_handler(number, end)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not told:
+            raise
+
+
+def new_incarnation() -> Incarnation:
+    """The life of a store that is made now: later ones are greater, whatever was lost before."""
+    return Incarnation(int(clock.utc().timestamp()))

@@ -145,12 +145,13 @@ class Opener:
 def read_header(data: bytes) -> Header:
     """Read what says whose datagram this claims to be.
 
-    Errors: `Corrupt` unless size, magic, version, direction and length are exactly right.
+    Errors: `Corrupt` unless size, magic, version, direction and length are exactly right, and the counter
+    is one that a sender uses: they begin at 1.
     """
     if not _HEADER.size + _TAG_BYTES <= len(data) <= DATAGRAM_BYTES_MAX:
         raise Corrupt("a datagram of impossible size")
     magic, version, direction, length, session, counter, sent_ms = _HEADER.unpack_from(data)
-    if magic != _MAGIC or version != VERSION or direction not in {1, 2}:
+    if magic != _MAGIC or version != VERSION or direction not in {1, 2} or counter == 0:
         raise Corrupt("not a datagram of this protocol")
     if length != len(data) - _HEADER.size:
         raise Corrupt("a datagram that is shorter or longer than it says")

@@ -287,6 +287,50 @@ def agent(  # noqa: PLR0913, PLR0917
 
 
 @app.command()
+def controller(  # noqa: PLR0913, PLR0917
+    source: Annotated[
+        str, typer.Argument(help="The cluster's file or folder, or a git repository's address.")
+    ],
+    branch: Annotated[
+        str, typer.Option(help="Watch this branch of the repository (`main` for an address).")
+    ] = "",
+    path: Annotated[str, typer.Option(help="The file or folder below the source.")] = "",
+    state: Annotated[Path, typer.Option(metavar="DIR", help="Where decisions are kept.")] = Path(
+        "/var/lib/reconcile/controller"
+    ),
+    pki: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where its certificate and key are.")
+    ] = Path("/etc/reconcile/pki"),
+    listen: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Where agents and operators find it.")
+    ] = "0.0.0.0:7410",
+    accept: Annotated[
+        Literal["ask", "auto"],
+        typer.Option(help="Commits wait for `reconcile apply`, or are accepted if valid."),
+    ] = "ask",
+    every: Annotated[
+        float, typer.Option(metavar="SECONDS", help="How often the repository is looked at.")
+    ] = 10.0,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log every step.")] = False,
+) -> None:
+    """Decide for a cluster: watch its files and nodes. Runs for ever."""
+    from reconciler.cli.controller import Options, run_controller
+
+    options = Options(
+        source=source,
+        branch=branch,
+        path=path,
+        state=state,
+        pki=pki,
+        listen=listen,
+        accept=accept,
+        every_s=every,
+        verbose=verbose,
+    )
+    raise typer.Exit(run_controller(options))
+
+
+@app.command()
 def dev(  # noqa: PLR0913, PLR0917
     cluster: ContextCluster = None,
     state: Annotated[

@@ -44,15 +44,12 @@ def run_apply(given: Path | None, wishes: Wishes) -> ExitCode:
     _check_can_ask(wishes)
     where = context.need(wishes.controller, wishes.pki)
     if inputs.is_plan(path):
-        saved = inputs.plan(path)
-        with link.linked(where) as joined:
-            return _apply_plan(joined, saved, wishes)
+        return _apply_plan(where, inputs.plan(path), wishes)
     from reconciler.cli import cluster
 
     intent = cluster.load(path)
     revision = cluster.revision(path, intent)
-    with link.linked(where) as joined:
-        return _apply_intent(joined, intent, revision, wishes)
+    return _apply_intent(where, intent, revision, wishes)
 
 
 def _check_can_ask(wishes: Wishes) -> None:
@@ -64,18 +61,21 @@ def _check_can_ask(wishes: Wishes) -> None:
         )
 
 
-def _apply_plan(joined: link.Link, saved: SavedPlan, wishes: Wishes) -> ExitCode:
+def _apply_plan(where: context.Context, saved: SavedPlan, wishes: Wishes) -> ExitCode:
     show(saved, form="text")
     if not wishes.yes and not _agreed("Carry out exactly this?"):
         return _left_undone()
     body = _order(saved.intent, saved.intent_revision, wishes)
     body["saved_plan"] = msgspec.to_builtins(saved)
-    return _follow(joined, body, saved)
+    return _follow(where, body, saved)
 
 
-def _apply_intent(joined: link.Link, intent: Intent, revision: str, wishes: Wishes) -> ExitCode:
+def _apply_intent(
+    where: context.Context, intent: Intent, revision: str, wishes: Wishes
+) -> ExitCode:
     for _ in range(_ASK_MOST):
-        seen = joined.observe()
+        # A connection does not outlast the time that a person takes to answer.
+        seen = link.observe(where)
         saved = planning.make(intent, seen.observed, revision=revision, now_ms=seen.now_ms)
         show(saved, form="text")
         known = seen.accepted is not None and seen.accepted.digest == saved.intent_digest
@@ -89,7 +89,7 @@ def _apply_intent(joined: link.Link, intent: Intent, revision: str, wishes: Wish
                 return _left_undone()
             body["expect"] = saved.observed_digest
         try:
-            return _follow(joined, body, saved)
+            return _follow(where, body, saved)
         except Stale as moved:
             if wishes.yes:
                 raise
@@ -120,13 +120,12 @@ def _left_undone() -> ExitCode:
     return ExitCode.CHANGES_PENDING
 
 
-def _follow(joined: link.Link, body: dict[str, Any], saved: SavedPlan) -> ExitCode:
+def _follow(where: context.Context, body: dict[str, Any], saved: SavedPlan) -> ExitCode:
     """Follow the events to the last one; leaving early leaves the apply going on."""
     last: dict[str, Any] = {}
-    events = joined.follow("apply", body)
     try:
-        with watched(sys.stdout) as screen:
-            for last, state in _folded(events, saved):
+        with link.linked(where) as joined, watched(sys.stdout) as screen:
+            for last, state in _folded(joined.follow("apply", body), saved):
                 screen.show(progress.table(state), otherwise=progress.sentence(last))
     except KeyboardInterrupt:
         complain(

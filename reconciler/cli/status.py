@@ -47,7 +47,7 @@ def run_status(*, watch: bool, form: Form, controller: str | None, pki: Path | N
 
 def amounts_to(status: Status) -> ExitCode:
     """What a status leaves to be done."""
-    if status.blocked or any(one.state in _STUCK for one in status.services):
+    if any(one.state in _STUCK or one.reasons for one in status.services):
         return ExitCode.BLOCKED
     accepted, candidate = status.intent.accepted, status.intent.candidate
     waits = candidate is not None and (accepted is None or accepted.digest != candidate.digest)

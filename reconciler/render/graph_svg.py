@@ -19,7 +19,7 @@ _ROW = 15
 _PAD = 12
 _HEAD = 24
 _MARGIN = 28
-_WIDTH_MAX = 1_500
+_WIDTH_MAX = 3_200
 _BOX_WIDTH = (140.0, 300.0)
 _GAPS = Gaps(across=150, along=26)
 
@@ -242,7 +242,7 @@ def _shelved(blocks: list[_Block]) -> tuple[list[tuple[_Block, Point]], Point]:
     """Put blocks on shelves from left to right, each shelf as high as its highest block."""
     widest = max((block.size[0] for block in blocks), default=0.0)
     area = sum((block.size[0] + 40) * (block.size[1] + 30) for block in blocks)
-    room = max(widest, min(_WIDTH_MAX, (area * 1.7) ** 0.5), 700.0)
+    room = max(widest, min(_WIDTH_MAX, (area * 1.5) ** 0.5), 700.0)
     placed: list[tuple[_Block, Point]] = []
     x = y = shelf = right = 0.0
     for block in blocks:

@@ -4,7 +4,6 @@ The answer may have more in it than is known here; what is known has to be of it
 """
 
 from dataclasses import dataclass, field
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +20,10 @@ class ControllerPart:
 
     name: str
     term: TermPart | None = None
-    since: int | str | None = None
+    since: str | None = None
+    settled: bool = True
+    """False just after its start, while it waits to hear every node before it acts."""
+    trouble: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,9 @@ class NodePart:
     heard_ago_ms: int | None = None
     boot: str | None = None
     ready: bool = True
+    connected: bool = True
+    listed: bool = True
+    """False for a node that the intent does not name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +92,25 @@ class ServicePart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepPart:
+    """An action of the plan under way."""
+
+    id: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransitionPart:
+    """The plan under way."""
+
+    number: int
+    revision: str = ""
+    abandoned: str | None = None
+    """Why no more of it is begun."""
+    actions: tuple[StepPart, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """A cluster at one moment."""
 
@@ -97,5 +121,5 @@ class Status:
     intent: IntentPart = field(default_factory=IntentPart)
     nodes: tuple[NodePart, ...] = ()
     services: tuple[ServicePart, ...] = ()
-    transition: dict[str, Any] | None = None
-    blocked: tuple[Any, ...] = ()
+    transition: TransitionPart | None = None
+    blocked: tuple[str, ...] = ()

@@ -40,7 +40,7 @@ def _head(status: Status) -> Iterator[Line]:
     term = (
         f", term {controller.term.incarnation}.{controller.term.epoch}" if controller.term else ""
     )
-    since = f", {_since(controller.since)}" if controller.since is not None else ""
+    since = f", since {controller.since}" if controller.since else ""
     yield line(Span(f"controller {controller.name}{term}{since}", Tone.FAINT))
     accepted = status.intent.accepted
     if accepted is None:
@@ -50,11 +50,13 @@ def _head(status: Status) -> Iterator[Line]:
         yield line(Span(f"intent {short(accepted.revision)} accepted{source}", Tone.FAINT))
 
 
-def _since(since: int | str) -> str:
-    return f"for {duration(since)}" if isinstance(since, int) else f"since {since}"
-
-
 def _troubles(status: Status) -> Iterator[Line]:
+    if not status.controller.settled:
+        yield line(
+            body="only just started: it acts once every node has been heard", tone=Tone.CHANGE
+        )
+    if status.controller.trouble:
+        yield line(Span("controller: ", Tone.LOUD_BAD), body=status.controller.trouble)
     if status.intent.trouble:
         yield line(Span("intent source: ", Tone.BAD), body=status.intent.trouble)
 
@@ -73,14 +75,17 @@ def _nodes(status: Status) -> Iterator[Line]:
 def _node(node: NodePart, width: int, copies: int) -> Line:
     tone = _ALIVE.get(node.liveness, Tone.FAINT)
     mark = "●" if node.liveness == "alive" else "○"
-    heard = "" if node.heard_ago_ms is None else f"heard {duration(node.heard_ago_ms)} ago"
-    probing = "" if node.ready or node.liveness != "alive" else ", still being probed"
+    notes = [f"heard {duration(node.heard_ago_ms)} ago"] if node.heard_ago_ms is not None else []
+    if node.liveness == "alive":
+        notes += ["not connected"] if not node.connected else []
+        notes += ["still being probed"] if node.connected and not node.ready else []
+    notes += ["not in the intent"] if not node.listed else []
     return line(
         "    ",
         Span(f"{mark} {node.name:<{width}}  ", tone),
         Span(f"{node.liveness:<8}", tone),
         f"{amount(copies, 'copy'):<11}",
-        body=heard + probing,
+        body=", ".join(notes),
         tone=Tone.FAINT,
     )
 
@@ -132,17 +137,15 @@ def _under_way(status: Status) -> Iterator[Line]:
     held = status.transition
     if held is None:
         return
+    done = sum(action.state == "done" for action in held.actions)
+    running = [action.id for action in held.actions if action.state == "asked"]
+    failed = [action.id for action in held.actions if action.state == "failed"]
+    parts = [f"{done} of {amount(len(held.actions), 'action')} done"]
+    parts += [f"now {listing(running)}"] if running else []
+    parts += [f"failed {listing(failed)}"] if failed else []
+    parts += [f"the rest is dropped, since {held.abandoned}"] if held.abandoned else []
     yield BLANK
-    yield line(
-        "  ", Span("Under way: ", Tone.CHANGE),
-        body=", ".join(f"{key} {_plain(value)}" for key, value in held.items() if value),
-    )  # fmt: skip
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, list):
-        return listing(str(part) for part in value)
-    return short(str(value))
+    yield line("  ", Span(f"Transition {held.number}: ", Tone.CHANGE), body="; ".join(parts))
 
 
 def _candidate(status: Status) -> Iterator[Line]:

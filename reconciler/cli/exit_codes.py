@@ -4,8 +4,10 @@ Where several hold, 1 comes before 5, 5 before 4, 4 before 3.
 """
 
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
-from reconciler.model.plan import Decision
+if TYPE_CHECKING:  # `validate` answers sooner without the plan's values
+    from reconciler.model.plan import Decision
 
 
 class ExitCode(IntEnum):
@@ -22,7 +24,7 @@ class ExitCode(IntEnum):
     """A saved plan that the facts have overtaken."""
 
 
-def of_decision(decision: Decision) -> ExitCode:
+def of_decision(decision: "Decision") -> ExitCode:
     """Say what a decision leaves to be done."""
     if decision.placement.unplaced:
         return ExitCode.BLOCKED

@@ -5,9 +5,10 @@ have a part in it; only `Wiring.uplink`, with one address in each network, is se
 takes it away with the namespace. Law: nothing is added to a network that this machine already uses.
 """
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import (
     IPv4Address,
@@ -20,7 +21,7 @@ from ipaddress import (
     ip_network,
 )
 
-from pyroute2 import IPRoute
+from pyroute2 import IPRoute, netns
 
 from reconciler.model.errors import Refused
 from reconciler.model.ids import NodeName
@@ -102,7 +103,7 @@ class Switch:
     def __init__(self, *, holder: int, wires: Wiring) -> None:
         self._namespace = f"/proc/{holder}/ns/net"
         self._wires = wires
-        with IPRoute(netns=self._namespace) as inside:
+        with _inside(self._namespace) as inside:
             inside.link("set", index=1, state="up")
             inside.link("add", ifname="switch", kind="bridge", br_forward_delay=0)
             inside.link("set", index=_index(inside, "switch"), state="up")
@@ -112,10 +113,10 @@ class Switch:
 
     def plug(self, node: NodeName, init: int) -> None:
         """Connect a node that has just got its power, known by its first process, and address it."""
-        with IPRoute(netns=self._namespace) as inside:
+        with _inside(self._namespace) as inside:
             _add_port(inside, port=self._port(node), peer=INTERFACE, owner=init)
         own = self._wires.nodes[node]
-        with IPRoute(netns=f"/proc/{init}/ns/net") as there:
+        with _inside(f"/proc/{init}/ns/net") as there:
             there.link("set", index=1, state="up")
             there.link("set", index=_index(there, INTERFACE), address=_card_address(node))
             index = _dress(there, INTERFACE, own)
@@ -127,18 +128,35 @@ class Switch:
 
     def unplug(self, node: NodeName) -> None:
         """Take a node's port away, and with it whatever answered behind it; absent is a success."""
-        with IPRoute(netns=self._namespace) as inside:
+        with _inside(self._namespace) as inside:
             for index in inside.link_lookup(ifname=self._port(node)):
                 inside.link("del", index=index)
 
     def carry(self, node: NodeName, *, traffic: bool) -> None:
         """Cut a node's cable, or mend it."""
-        with IPRoute(netns=self._namespace) as inside:
+        with _inside(self._namespace) as inside:
             for index in inside.link_lookup(ifname=self._port(node)):
                 inside.link("set", index=index, state="up" if traffic else "down")
 
     def _port(self, node: NodeName) -> str:
         return f"port{sorted(self._wires.nodes).index(node)}"  # names of nodes may be too long
+
+
+@contextlib.contextmanager
+def _inside(namespace: str) -> Iterator[IPRoute]:
+    """Work in another network namespace, with this thread alone.
+
+    `IPRoute(netns=...)` forks and ends its child by SIGTERM, which asyncio's wake-up pipe, inherited by the
+    child, would report to us as our own.
+    """
+    with contextlib.ExitStack() as stack:
+        home, there = (
+            stack.enter_context(open(path, "rb"))  # noqa: PTH123 - a descriptor is wanted
+            for path in ("/proc/thread-self/ns/net", namespace)
+        )
+        netns.setns(there.fileno())
+        stack.callback(netns.setns, home.fileno())
+        yield stack.enter_context(IPRoute())
 
 
 def _interface(node: NodeName, text: str) -> Interface:

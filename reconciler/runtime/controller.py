@@ -47,6 +47,7 @@ from reconciler.membership import liveness, votes
 from reconciler.membership.heartbeat import Beat
 from reconciler.model.errors import ReconcilerError, Refused, Unreachable
 from reconciler.model.ids import Incarnation, Millis, NodeName
+from reconciler.model.intent import Heartbeat
 from reconciler.model.observed import Liveness
 from reconciler.ports import Commit, IntentSource, Store
 from reconciler.runtime import api, clock, log
@@ -122,7 +123,8 @@ class Controller:
         self._agents: dict[NodeName, Stream] = {}
         self._asked: dict[int, _Asked] = {}
         self._requests = 0
-        self._detector = liveness.begin(self.state.heartbeat, self._watched(), self._now)
+        self._heartbeat = self._wanted_heartbeat()
+        self._detector = liveness.begin(self._heartbeat, self._watched(), self._now)
         self._seen: Mapping[NodeName, Liveness] = {}
         self._heard_ms: dict[NodeName, Millis] = {}
         self._look_soon = asyncio.Event()
@@ -205,7 +207,8 @@ class Controller:
         for effect in effects:
             self._do(effect)
         if before.accepted is not state.accepted:
-            self._follow_intent(before)
+            self._watch_anew()
+        self._follow_heartbeat()
 
     async def _put(self, effect: control.Persist) -> None:
         values = decisions.encode(effect.values)
@@ -256,14 +259,29 @@ class Controller:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(delay_s, self._events.put_nowait, control.Tick())
 
-    def _follow_intent(self, before: control.State) -> None:
-        """Watch the nodes of the new intent; its heartbeat settings reach agents as they reconnect."""
-        heartbeat = self.state.heartbeat
-        self._detector = liveness.watch(self._detector, heartbeat, self._watched())
+    def _follow_heartbeat(self) -> None:
+        """Once nothing is under way, let everybody speak and be judged as the intent says.
+
+        Agents hear of it as they connect, so their connections are ended: they are back at once.
+        """
+        wanted = self._wanted_heartbeat()
+        if wanted == self._heartbeat or self.state.transition is not None:
+            return
+        self._heartbeat = wanted
+        self._watch_anew()
+        for stream in tuple(self._agents.values()):
+            stream.abort("the intent changes how often nodes are heard")
+
+    def _wanted_heartbeat(self) -> Heartbeat:
+        """As the accepted intent says; before there is one, as the commit that waits does."""
+        candidate = self.state.candidate
+        if self.state.accepted is None and candidate is not None and candidate.intent is not None:
+            return candidate.intent.heartbeat
+        return self.state.heartbeat
+
+    def _watch_anew(self) -> None:
+        self._detector = liveness.watch(self._detector, self._heartbeat, self._watched())
         self._look_soon.set()
-        if heartbeat != before.heartbeat:
-            for stream in tuple(self._agents.values()):
-                stream.abort("the intent changes how often nodes are heard")
 
     def _send(self, node: NodeName, message: AnyMessage) -> None:
         stream = self._agents.get(node)
@@ -355,7 +373,7 @@ class Controller:
             self._log.warning("a second connection takes over", node=node, address=stream.address)
             older.abort("the same node has connected again")
         self._agents[node] = stream
-        self._detector = liveness.watch(self._detector, self.state.heartbeat, self._watched())
+        self._watch_anew()
         self._welcome(stream, node)
         self._log.info("agent connected", node=node, boot=hello.boot)
         connected = control.AgentConnected(
@@ -393,7 +411,7 @@ class Controller:
                 session=session.number,
                 key=session.key,
                 heartbeat_port=self._listener.address[1],
-                heartbeat=self.state.heartbeat,
+                heartbeat=self._heartbeat,
             )
         )
 

@@ -26,6 +26,8 @@ from .turn import Turn, put
 
 ANSWER_GRACE_MS = 10_000
 """An agent ends an operation by its deadline; after this much more it is asked again."""
+VALID_MS_MIN = 1_500
+"""Orders are valid this long at least: an agent that has not heard of new limits yet pings slowly."""
 SETTLE = "settle:"
 SETBACK_MS_FIRST = 1_000
 SETBACK_MS_MAX = 60_000
@@ -200,7 +202,7 @@ def _order(
         definition=definition_digest(definition) if definition else Digest(""),
         epoch=turn.state.epoch,
         incarnation=turn.state.incarnation,
-        valid_ms=turn.state.heartbeat.lost_ms,
+        valid_ms=Millis(max(turn.state.heartbeat.lost_ms, VALID_MS_MIN)),
     )
     turn.do(Order(node=node, step=step))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -53,7 +54,7 @@ def _context(order: Order, cluster: Cluster, premises: Premises) -> Iterator[Non
     context = {
         "controller": f"{cluster.address}:{PORT}",
         "pki": str(premises.pki),
-        "cluster": str(order.files.absolute()),
+        "cluster": os.path.relpath(order.files),
     }
     CONTEXT.write_bytes(msgspec.json.format(msgspec.json.encode(context)) + b"\n")
     try:

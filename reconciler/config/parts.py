@@ -191,6 +191,8 @@ def _siblings(loc: tuple[int | str, ...]) -> tuple[str, ...]:
 
 def _origin(file: File, tree: Tree, path: Path, *, at_value: bool = False) -> Origin:
     first, second = (tree.values, tree.keys) if at_value else (tree.keys, tree.values)
+    if (found := first.get(path)) is not None:
+        return Origin(path=file.path, line=found[0], column=found[1])
     for length in range(len(path), -1, -1):
         here = path[:length]
         if (found := first.get(here) or second.get(here)) is not None:

@@ -48,7 +48,7 @@ BUILT_IN: Settings = {
 }
 """What holds where nobody says anything."""
 
-_KINDS = frozenset(kind.value for kind in Kind)
+_KINDS = {kind.value: kind for kind in Kind}
 _MERGED = frozenset({"demand", "parameters"})
 _OPERATIONS = frozenset({"start", "stop", "monitor"})
 
@@ -66,7 +66,7 @@ def overlay(base: Settings, body: document.Defaults, holder: Entry[Any] | None =
         elif name == "failures":
             found |= {inner: getattr(said, inner) for inner in said.model_fields_set}
         elif name in _KINDS:
-            kinds.append(Kind(name))
+            kinds.append(_KINDS[name])
         else:
             found[name] = said
     if kinds:

@@ -211,10 +211,6 @@ _REFUSED = "\0refused"
 """Where the value of a refused key goes; no file can hold this key."""
 
 
-_LITERAL = frozenset("'|>")
-"""Styles of scalars that are the text that stands there."""
-
-
 class _Builder:
     """Turns events into data. `read` holds what runs for every event; the rest runs for few."""
 
@@ -222,7 +218,7 @@ class _Builder:
         self.tree = tree
         self.everywhere = everywhere
 
-    def read(self, parser: CParser) -> None:  # noqa: C901, PLR0912 - one loop is twice as fast as calls
+    def read(self, parser: CParser) -> None:  # noqa: C901, PLR0912, PLR0915 - one loop is twice as fast as calls
         """Take every event; `tree` is complete afterwards if no flaw stopped it."""
         top: Any = None
         key: str | None = None
@@ -238,10 +234,14 @@ class _Builder:
                     self._measure(nodes, top, event)
                 if event.ctag is not None or event.anchor is not None:
                     self._decorated(event)
+                value = event.value
                 if key is None and type(top) is dict:
-                    key = self._key(event, top, path if placing else None)
+                    key = value
+                    if placing or key in top or key == "<<" or event.style == '"':
+                        key = self._key(event, top, path if placing else None)
                     continue
-                value = event.value if event.style in _LITERAL else self._scalar(event)
+                if not value or value[0] in _MAYBE_SPECIAL or event.style == '"':
+                    value = self._scalar(event)
             elif kind is MappingStartEvent or kind is SequenceStartEvent:
                 nodes += 1
                 value = self._collection(event, len(stack), top, key)
@@ -304,7 +304,7 @@ class _Builder:
         return key
 
     def _scalar(self, event: ScalarEvent) -> Any:  # noqa: ANN401 - a scalar of any type
-        """A plain scalar by its looks, or one in double quotes, which alone can say NUL."""
+        """A plain scalar by its looks; double quotes alone can say NUL."""
         text: str = event.value
         if event.style == "":
             return resolve(text)

@@ -37,6 +37,8 @@ class NodeExplanation:
     node: NodeName
     chosen: bool
     running: bool
+    assumed: bool
+    """It may still run here, and nobody can tell."""
     against: tuple[Reason, ...]
     """Why no copy is here; the first is the filter that struck. Empty where one could be."""
     points: tuple[Points, ...]
@@ -95,7 +97,8 @@ def _node(because: Because, v: int, at: int) -> NodeExplanation:
     return NodeExplanation(
         node=problem.world.node_names[at],
         chosen=chosen or bool(copies.reliable & bit),
-        running=bool((copies.running | copies.pinned) & bit),
+        running=bool((copies.running | copies.reliable) & bit),
+        assumed=bool(copies.silent & bit),
         against=() if chosen else tuple(_against(because, v, at)),
         points=tuple(_points(because, v, at)),
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from reconciler.core.explain import Explanation, NodeExplanation, Points
 from reconciler.model.intent import Origin
+from reconciler.model.placement import Why
 from reconciler.render.ink import BLANK, Line, Span, Tone, line
 from reconciler.render.plan_json import indented
 from reconciler.render.plan_text import because
@@ -44,7 +45,9 @@ def _title(explanation: Explanation) -> Iterator[Line]:
 
 def _node(each: NodeExplanation, width: int) -> Iterator[Line]:
     mark, tone, word = _verdict(each)
-    running = ", runs here now" if each.running and not each.chosen else ""
+    silent = any(reason.why in {Why.NODE_LOST, Why.NODE_UNKNOWN} for reason in each.against)
+    now = ", may still run here" if silent else ", runs here now"
+    running = now if each.running and not each.chosen else ""
     yield line(
         "  ",
         Span(f"{mark} {each.node:<{width}}", tone),

@@ -82,7 +82,13 @@ def _apply_intent(
         if known and not saved.decision.plan.actions:
             return of_decision(saved.decision)
         if not known and not saved.decision.plan.actions:
-            say([line(body="  The intent itself is new: it will be accepted as it is.")])
+            say(
+                [
+                    line(
+                        body="  The controller has yet to accept this intent; it can, without doing anything."
+                    )
+                ]
+            )
         body = _order(intent, revision, wishes)
         if not wishes.yes:
             if not _agreed("Go ahead?"):
@@ -148,15 +154,9 @@ def _folded(
 def _summed_up(last: dict[str, Any]) -> ExitCode:
     match last.get("event"):
         case "converged":
-            say(
-                [
-                    line(
-                        "  ",
-                        Span("Done: ", Tone.LOUD_GOOD),
-                        body="everything is where it should be.",
-                    )
-                ]
-            )
+            if is_terminal(sys.stdout):  # a pipe has had the sentence already
+                done = Span("Done: ", Tone.LOUD_GOOD)
+                say([line("  ", done, body="everything is where it should be.")])
             return ExitCode.DONE
         case "blocked":
             say([line("  ", Span("Done as far as possible.", Tone.CHANGE))])

@@ -82,7 +82,7 @@ def cluster(given: Path | None) -> Path:
         raise Trouble(
             "which cluster?", detail="Name its YAML file or folder: reconcile plan cluster.yaml"
         )
-    return place / file.cluster
+    return _near(place / file.cluster)
 
 
 def _file() -> tuple[_File, Path]:
@@ -100,6 +100,12 @@ def _file() -> tuple[_File, Path]:
         except (msgspec.DecodeError, UnicodeDecodeError) as trouble:
             raise Trouble(f"{path}: not a context file: {trouble}") from None
     return _File(), Path()
+
+
+def _near(path: Path) -> Path:
+    """The path as seen from here, where that is shorter to read."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_absolute() and path.is_relative_to(here) else path
 
 
 def _base(path: Path) -> Path:

@@ -21,6 +21,9 @@ A plan depends on what runs now. One of these says it:
   --cold                             suppose that every node is alive and nothing runs anywhere"""
 
 
+_NEW = ("the controller has yet to accept this intent",)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """Where the facts come from; at most one of the first two."""
@@ -35,15 +38,19 @@ def run_plan(
     cluster: Path | None, source: Source, *, form: Form, out: Path | None, explain: bool
 ) -> ExitCode:
     """Make or read a plan, save it if wanted, and show it."""
-    cluster = context.cluster(cluster)
-    if inputs.is_plan(cluster):
-        saved = _read(cluster, source, out)
-    else:
-        saved = _make(cluster, source)
-        if out is not None:
-            _save(saved, out, source)
-    show(saved, form=form, explain=explain, hints=_hints(cluster, saved, source, out))
-    return of_decision(saved.decision)
+    named = context.cluster(cluster)
+    if inputs.is_plan(named):
+        saved = _read(named, source, out)
+        show(saved, form=form, explain=explain, hints=_hints_for_saved(named, saved))
+        return of_decision(saved.decision)
+    saved, unaccepted = _make(named, source)
+    if out is not None:
+        _save(saved, out, source)
+    pending = unaccepted or bool(saved.decision.plan.actions)
+    hints = _hints(cluster, out) if pending and not source.cold else ()
+    show(saved, form=form, explain=explain, hints=(*_NEW[: int(unaccepted)], *hints))
+    code = of_decision(saved.decision)
+    return ExitCode.CHANGES_PENDING if pending and code is ExitCode.DONE else code
 
 
 def show(
@@ -83,7 +90,8 @@ def _read(path: Path, source: Source, out: Path | None) -> SavedPlan:
     return inputs.plan(path)
 
 
-def _make(path: Path, source: Source) -> SavedPlan:
+def _make(path: Path, source: Source) -> tuple[SavedPlan, bool]:
+    """A plan, and whether the controller has yet to accept the intent that it is for."""
     if source.facts and source.cold:
         raise Trouble("--observed and --cold exclude each other", code=ExitCode.USAGE)
     from reconciler.cli import cluster, planning
@@ -91,34 +99,50 @@ def _make(path: Path, source: Source) -> SavedPlan:
     # Facts first: refusing for want of them needs no reading of files.
     found = _facts(source)
     intent = cluster.load(path)
-    observed, now_ms = found if found is not None else _cold(intent)
+    facts = found if found is not None else _cold(intent)
     if source.facts is not None:
-        _warn_of_strangers(intent, observed)
-    revision = cluster.revision(path, intent)
-    return planning.make(intent, observed, revision=revision, now_ms=now_ms)
+        _warn_of_strangers(intent, facts.observed)
+    saved = planning.make(
+        intent,
+        facts.observed,
+        revision=cluster.revision(path, intent),
+        now_ms=facts.now_ms,
+    )
+    return saved, facts.asked and facts.in_force != saved.intent_digest
 
 
-def _facts(source: Source) -> tuple[Observed, Millis] | None:
-    """What is known and when; None for a cold plan."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Facts:
+    """What is known, when, and which intent is in force, if a controller was asked."""
+
+    observed: Observed
+    now_ms: Millis
+    asked: bool = False
+    in_force: str | None = None
+
+
+def _facts(source: Source) -> _Facts | None:
+    """What is known; None for a cold plan, which needs the intent for that."""
     if source.cold:
         return None
     if source.facts is not None:
         observed = inputs.observed(source.facts)
-        return observed, observed.taken_at_ms
+        return _Facts(observed=observed, now_ms=observed.taken_at_ms)
     where = context.find(source.controller, source.pki)
     if where is None:
         raise Trouble("plan from which facts?", detail=_WHAT_RUNS)
     from reconciler.cli import link
 
     seen = link.observe(where)
-    return seen.observed, seen.now_ms
+    in_force = seen.accepted.digest if seen.accepted else None
+    return _Facts(observed=seen.observed, now_ms=seen.now_ms, asked=True, in_force=in_force)
 
 
-def _cold(intent: Intent) -> tuple[Observed, Millis]:
+def _cold(intent: Intent) -> _Facts:
     from reconciler.core.cold import cold
 
     observed = cold(intent)
-    return observed, observed.taken_at_ms
+    return _Facts(observed=observed, now_ms=observed.taken_at_ms)
 
 
 def _warn_of_strangers(intent: Intent, observed: Observed) -> None:
@@ -141,11 +165,14 @@ def _save(saved: SavedPlan, out: Path, source: Source) -> None:
     inputs.write(out, canonical.dump(saved) + b"\n")
 
 
-def _hints(cluster: Path, saved: SavedPlan, source: Source, out: Path | None) -> tuple[str, ...]:
-    if source.cold or not saved.decision.plan.actions:
-        return ()
+def _hints(given: Path | None, out: Path | None) -> tuple[str, ...]:
     if out is not None:
         return (f"`reconcile apply {out}` carries out exactly this, once, if the facts still hold",)
-    if inputs.is_plan(cluster):
-        return (f"`reconcile apply {cluster}` carries out exactly this, if the facts still hold",)
-    return (f"`reconcile apply {cluster}` carries this out",)
+    words = f"reconcile apply {given}" if given is not None else "reconcile apply"
+    return (f"`{words}` carries this out",)
+
+
+def _hints_for_saved(path: Path, saved: SavedPlan) -> tuple[str, ...]:
+    if not saved.decision.plan.actions:
+        return ()
+    return (f"`reconcile apply {path}` carries out exactly this, if the facts still hold",)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from reconciler.render.ink import Line, Span, Tone, line
-from reconciler.render.words import duration, short
+from reconciler.render.words import amount, duration, short
 
 _TONES = {
     "accepted": Tone.LOUD_GOOD,
@@ -14,6 +14,7 @@ _TONES = {
 }
 _KNOWN = frozenset({"number", "at", "kind"})
 _QUIET = frozenset({"saved", "plan"})
+_NAMES = frozenset({"revision", "digest"})
 
 
 def render(records: list[dict[str, Any]]) -> list[Line]:
@@ -36,18 +37,36 @@ def _record(record: dict[str, Any], wide: int) -> Line:
 
 
 def _at(value: object) -> str:
-    return str(value) if value is not None else ""
+    """A time to the second."""
+    return str(value or "").partition(".")[0].replace("T", " ")
 
 
 def _words(kind: str, fields: dict[str, Any]) -> str:
-    if kind in {"finished", "failed", "started"} and "action" in fields:
-        took = fields.get("took_ms")
-        reason = fields.get("reason")
+    if "action" in fields:
+        took, reason = fields.get("took_ms"), fields.get("reason")
         words = str(fields["action"])
         words += f" in {duration(took)}" if isinstance(took, int) and kind != "started" else ""
         return words + (f": {reason}" if reason and kind == "failed" else "")
+    match kind:
+        case "planned":
+            return f"transition {fields.get('number')}, {amount(_number(fields), 'action')}"
+        case "ended" if fields.get("complete"):
+            return f"transition {fields.get('number')}, complete"
+        case "ended":
+            why = fields.get("abandoned") or "something failed"
+            return f"transition {fields.get('number')}, the rest was dropped: {why}"
+        case _:
+            return _listed(fields)
+
+
+def _number(fields: dict[str, Any]) -> int:
+    actions = fields.get("actions")
+    return actions if isinstance(actions, int) else 0
+
+
+def _listed(fields: dict[str, Any]) -> str:
     return ", ".join(
-        f"{key} {short(str(value)) if key in {'revision', 'digest'} else value}"
+        f"{key} {short(str(value)) if key in _NAMES else value}"
         for key, value in fields.items()
         if value not in (None, "", [], {})
     )

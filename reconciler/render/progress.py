@@ -54,14 +54,18 @@ def heard(progress: Progress, event: Event) -> Progress:
             return replace(
                 progress, states=MappingProxyType(kept), note=f"planned anew: {event.get('reason')}"
             )
+        case "converged" | "blocked" | "superseded":
+            return replace(progress, note="")
         case _:
             return replace(progress, note=sentence(event))
 
 
 def table(progress: Progress) -> list[Line]:
-    """The progress for a screen: what runs and failed first, then what is done, never too long."""
-    order = {"failed": 0, "runs": 1, "done": 2, "waits": 3}
-    rows = sorted(progress.states.items(), key=lambda item: order[item[1]])
+    """The progress for a screen, never too long: of many actions, what failed and what runs first."""
+    rows = list(progress.states.items())
+    if len(rows) > _ROWS_MOST:
+        interest = {"failed": 0, "runs": 1, "done": 2, "waits": 3}
+        rows.sort(key=lambda item: interest[item[1]])
     lines = [_row(name, state, progress.details.get(name, "")) for name, state in rows[:_ROWS_MOST]]
     if len(rows) > _ROWS_MOST:
         lines.append(line("    ", Span(f"… {len(rows) - _ROWS_MOST} more", Tone.FAINT)))

@@ -29,7 +29,7 @@ def render(status: Status) -> list[Line]:
 
 def _head(status: Status) -> Iterator[Line]:
     quorum = status.quorum
-    votes = f"{quorum.votes} votes, {quorum.needed} needed"
+    votes = f"{amount(quorum.votes, 'vote')}, {quorum.needed} needed"
     held = (
         Span(f"quorum held ({votes})", Tone.GOOD)
         if quorum.held
@@ -40,7 +40,7 @@ def _head(status: Status) -> Iterator[Line]:
     term = (
         f", term {controller.term.incarnation}.{controller.term.epoch}" if controller.term else ""
     )
-    since = f", since {controller.since}" if controller.since else ""
+    since = f", since {_at(controller.since)}" if controller.since else ""
     yield line(Span(f"controller {controller.name}{term}{since}", Tone.FAINT))
     accepted = status.intent.accepted
     if accepted is None:
@@ -48,6 +48,11 @@ def _head(status: Status) -> Iterator[Line]:
     else:
         source = f" from {status.intent.source}" if status.intent.source else ""
         yield line(Span(f"intent {short(accepted.revision)} accepted{source}", Tone.FAINT))
+
+
+def _at(time: str) -> str:
+    """A time to the second: nobody reads more of it."""
+    return time.partition(".")[0].replace("T", " ") + "Z" if time.endswith("Z") else time
 
 
 def _troubles(status: Status) -> Iterator[Line]:
@@ -69,17 +74,17 @@ def _nodes(status: Status) -> Iterator[Line]:
     width = max((len(node.name) for node in status.nodes), default=0)
     yield line("  ", Span("Nodes", Tone.STRONG))
     for node in status.nodes:
-        yield _node(node, width, copies[node.name])
+        yield _node(node, width, copies[node.name], intended=status.intent.accepted is not None)
 
 
-def _node(node: NodePart, width: int, copies: int) -> Line:
+def _node(node: NodePart, width: int, copies: int, *, intended: bool) -> Line:
     tone = _ALIVE.get(node.liveness, Tone.FAINT)
     mark = "●" if node.liveness == "alive" else "○"
     notes = [f"heard {duration(node.heard_ago_ms)} ago"] if node.heard_ago_ms is not None else []
     if node.liveness == "alive":
         notes += ["not connected"] if not node.connected else []
         notes += ["still being probed"] if node.connected and not node.ready else []
-    notes += ["not in the intent"] if not node.listed else []
+    notes += ["not in the intent"] if intended and not node.listed else []
     return line(
         "    ",
         Span(f"{mark} {node.name:<{width}}  ", tone),
@@ -91,7 +96,7 @@ def _node(node: NodePart, width: int, copies: int) -> Line:
 
 
 def _services(status: Status) -> Iterator[Line]:
-    yield line("  ", Span("Services", Tone.STRONG))
+    yield line("  ", Span("Services", Tone.STRONG), "" if status.services else "  none yet")
     troubled = [one for one in status.services if one.state not in _WELL | _QUIET]
     calm = [one for one in status.services if one.state in _WELL | _QUIET]
     width = max((len(service.name) for service in status.services), default=0)

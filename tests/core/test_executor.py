@@ -302,6 +302,21 @@ def test_a_service_without_definition_is_kept_until_its_copy_is_gone():
     assert node.timers == {}
 
 
+def test_a_broken_copy_without_definition_is_kept_too():
+    node = running()
+    node.die("web")
+    node.finish("web", Verdict.STOPPED)
+    node.define()
+    assert node.copy("web").failed
+
+
+def test_an_order_of_an_older_term_leaves_no_trace():
+    node = settled(WEB, epoch=2)
+    before = node.state.memory
+    node.order(order(START, WEB, epoch=1))
+    assert node.state.memory == before
+
+
 def test_many_slow_monitors_do_not_delay_an_order():
     many = [service(f"s{number:03}") for number in range(40)]
     node = settled(*many, runs=[s.name for s in many])

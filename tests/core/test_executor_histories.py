@@ -9,7 +9,13 @@ from dataclasses import replace
 
 import hypothesis.strategies as st
 from hypothesis import settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
 
 from reconciler.core.executor import (
     Acknowledged,
@@ -36,11 +42,10 @@ _VARIANTS = [
     for name in _NAMES
     for version in ("1", "2")
 ]
-_KINDS = [ActionKind.START, ActionKind.STOP, ActionKind.PROBE, ActionKind.PROMOTE]
+_KINDS = [ActionKind.START, ActionKind.START, ActionKind.STOP, ActionKind.STOP, ActionKind.PROBE]
 names = st.sampled_from(_NAMES)
-verdicts = st.sampled_from(
-    [Verdict.RUNNING, Verdict.STOPPED, Verdict.STOPPED, Verdict.FAILED, Verdict.UNKNOWN]
-)
+verdicts = st.sampled_from([Verdict.RUNNING, Verdict.STOPPED, Verdict.FAILED, Verdict.UNKNOWN])
+rarely = st.integers(0, 7).map(lambda number: number == 0)
 
 
 class Histories(RuleBasedStateMachine):
@@ -51,63 +56,85 @@ class Histories(RuleBasedStateMachine):
         self.epoch = 1
         self.may_run: set[str] = set()
         """Started, or seen in any way but stopped, and not seen stopped since."""
-        self.stopped_by_order: set[str] = set()
+
+    @initialize(runs=st.sets(names))
+    def begin(self, runs):
+        """Most histories begin where most nodes are: connected, and everything looked at."""
+        self.node.connect()
+        self.node.define(*_VARIANTS[::2])
+        for name in _NAMES:
+            self.finish_one(name, Verdict.RUNNING if name in runs else Verdict.STOPPED)
 
     # The controller ------------------------------------------------------------------------------
 
-    @rule(chosen=st.sets(st.integers(0, 5)), idle=names, older=st.booleans())
-    def define(self, chosen, idle, older):
-        services = {_VARIANTS[number].name: _VARIANTS[number] for number in sorted(chosen)}
+    @rule(left_out=st.none() | names, other=st.none() | names, idle=names, older=rarely)
+    def define(self, left_out, other, idle, older):
+        """Leave a service out, or take its other variant."""
+        chosen = [_VARIANTS[2 * number + (name == other)] for number, name in enumerate(_NAMES)]
+        services = {one.name: one for one in chosen if one.name != left_out}
         assigned = [name for name in services if name != idle]
         epoch = self.epoch - 1 if older else self.epoch
         self.node.define(*services.values(), assigned=assigned, epoch=epoch)
 
-    @rule(raised=st.booleans(), older=st.booleans())
+    @rule(raised=rarely, older=rarely)
     def connect(self, raised, older):
         self.epoch += raised
         self.node.connect(epoch=self.epoch - older)
 
-    @rule()
-    def disconnect(self):
-        self.node.disconnect()
-
-    @rule()
     def answer(self):
         self.node.tell(Heard(sent_ms=Millis(self.node.now_ms)))
 
-    @rule(number=st.integers(0, 5), kind=st.sampled_from(_KINDS), older=st.booleans())
-    def order(self, number, kind, older):
-        fresh = order(
-            kind, _VARIANTS[number], attempt=len(self.orders) + 1, epoch=self.epoch - older
-        )
+    @rule(name=names, kind=st.sampled_from(_KINDS), other=rarely, older=rarely, late=rarely)
+    def order(self, name, kind, other, older, late):
+        """Most orders meet a node that listens, and a definition that it has."""
+        if not self.node.state.connected and not late:
+            self.node.connect(epoch=self.epoch)
+        if self.node.verb(name) is Verb.PROBE and not late:
+            self.finish_one(name, Verdict.STOPPED if kind is ActionKind.START else Verdict.RUNNING)
+        held = self.node.state.services.get(ServiceName(name))
+        definition = held.definition if held and not other else _VARIANTS[0]
+        fresh = order(kind, definition, attempt=len(self.orders) + 1, epoch=self.epoch - older)
         self.orders.append(fresh)
+        if not late:
+            self.answer()
         self._order(fresh)
 
     @precondition(lambda self: self.orders)
     @rule(data=st.data(), newer=st.booleans())
     def order_again(self, data, newer):
+        self.answer()
         again = data.draw(st.sampled_from(self.orders))
         self._order(replace(again, epoch=Epoch(self.epoch)) if newer else again)
 
-    @precondition(lambda self: self.orders)
-    @rule(data=st.data())
-    def acknowledge(self, data):
-        self.node.tell(Acknowledged(key=data.draw(st.sampled_from(self.orders)).key))
-
-    @rule(name=st.none() | names)
-    def forget(self, name):
-        self.node.tell(ForgetAsked(service=name and ServiceName(name)))
+    @rule(data=st.data(), what=st.sampled_from(["disconnect", "forget", "acknowledge", "disk"]))
+    def nudge(self, data, what):
+        match what:
+            case "disconnect":
+                self.node.disconnect()
+            case "forget":
+                name = data.draw(st.none() | names)
+                self.node.tell(ForgetAsked(service=name and ServiceName(name)))
+            case "acknowledge" if self.orders:
+                self.node.tell(Acknowledged(key=data.draw(st.sampled_from(self.orders)).key))
+            case "disk":
+                self.node.full_disk = not self.node.full_disk
 
     # The node ------------------------------------------------------------------------------------
 
     @precondition(lambda self: self.node.running)
-    @rule(data=st.data(), verdict=verdicts, definite=st.booleans())
-    def finish(self, data, verdict, definite):
+    @rule(data=st.data(), well=st.booleans(), verdict=verdicts, definite=rarely)
+    def finish(self, data, well, verdict, definite):
+        """End any operation; half of the starts and stops work."""
         name = data.draw(st.sampled_from(sorted(self.node.running)))
-        ended = self.node.running.pop(name)
+        good = {Verb.START: Verdict.RUNNING, Verb.STOP: Verdict.STOPPED}
+        verb = self.node.verb(name)
+        self.finish_one(name, good.get(verb, verdict) if well else verdict, definite=definite)
+
+    def finish_one(self, name, verdict, *, definite=False):
+        ended = self.node.running.pop(ServiceName(name))
         self._learn(name, ended.verb, verdict)
         outcome = Outcome(verdict=verdict, definite=definite)
-        self.node.tell(OperationFinished(service=name, outcome=outcome))
+        self.node.tell(OperationFinished(service=ServiceName(name), outcome=outcome))
         self._launched()
 
     @precondition(lambda self: self.node.watched)
@@ -115,20 +142,23 @@ class Histories(RuleBasedStateMachine):
     def die(self, data):
         self.node.die(data.draw(st.sampled_from(sorted(self.node.watched))))
 
-    @rule(ms=st.sampled_from([1, 900, GRACE_MS, 10_000, 600_000]))
+    @rule(ms=st.sampled_from([1, 900, GRACE_MS + 1, 10_000, 600_000]))
     def wait(self, ms):
         self.node.wait(ms)
         self._launched()
 
-    @rule(full=st.booleans())
-    def disk(self, full):
-        self.node.full_disk = full
-
     # Crashes -------------------------------------------------------------------------------------
 
-    @rule()
-    def crash(self):
-        self._boot(self.node.journal)
+    @rule(what=st.sampled_from(["the agent", "the agent", "the journal's end", "the node"]))
+    def lose(self, what):
+        match what:
+            case "the agent":
+                self._boot(self.node.journal)
+            case "the journal's end":
+                self._boot(self.node.journal.with_a_gap())
+            case "the node":
+                self.may_run.clear()
+                self._boot(self.node.journal.of_another_boot())
 
     @rule(data=st.data(), verdict=verdicts)
     def crash_before_the_effects(self, data, verdict):
@@ -150,15 +180,6 @@ class Histories(RuleBasedStateMachine):
                 self._learn(name, self.node.running[name].verb, verdict)
         self.node.take(event)
         self._boot(self.node.journal)
-
-    @rule()
-    def lose_the_end_of_the_journal(self):
-        self._boot(self.node.journal.with_a_gap())
-
-    @rule()
-    def boot_the_node(self):
-        self.may_run.clear()
-        self._boot(self.node.journal.of_another_boot())
 
     # Laws ----------------------------------------------------------------------------------------
 
@@ -218,4 +239,4 @@ class Histories(RuleBasedStateMachine):
 
 
 TestHistories = Histories.TestCase
-TestHistories.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestHistories.settings = settings(max_examples=70, stateful_step_count=50, deadline=None)

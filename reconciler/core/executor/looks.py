@@ -112,8 +112,7 @@ def _started(turn: Turn, name: ServiceName, outcome: Outcome, under_way: UnderWa
     else:
         ran = copy.phase in (Phase.RUNNING, Phase.BROKEN)
         failed = replace(copy, phase=Phase.BROKEN if ran else Phase.FAILED)
-        nothing = outcome.verdict is Verdict.STOPPED and not ran
-        turn.record(CopyKept(service=name, copy=None if nothing else failed))
+        turn.record(CopyKept(service=name, copy=failed))
         _fail(turn, name, "start", outcome)
     if under_way.step is not None:
         orders.end(turn, under_way.step, outcome)

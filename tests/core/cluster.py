@@ -4,7 +4,6 @@ histories."""
 
 import heapq
 import itertools
-from collections.abc import Callable
 from dataclasses import replace
 
 from reconciler.codec import canonical, saved_plan
@@ -47,6 +46,8 @@ class Agent:
         self.up = True
         self.life = 0
         self.connected = False
+        self.term = 0
+        self.generation = 0
         self.probed: set[str] = set()
         self.running: dict[str, str | None] = {}
         self.failed: set[str] = set()
@@ -64,8 +65,12 @@ class Agent:
         return BootId(f"{self.name}-{self.life}")
 
     def connect(self) -> None:
-        if self.up:
+        if self.up and self.cluster.alive and not self.connected:
             self.connected = True
+            if self.cluster.terms > self.term:  # a later term: what was acknowledged is forgotten
+                self.term = self.cluster.terms
+                for key in self.acknowledged:
+                    self.results.pop(key, None)
             self.say(control.AgentConnected(node=self.name, boot=self.boot))
             self.report()
             for key, result in self.results.items():
@@ -73,8 +78,12 @@ class Agent:
                     self.say(control.StepEnded(node=self.name, result=result))
 
     def say(self, event: control.Event) -> None:
+        """What is on the wire is lost with the controller that it was for."""
+        term = self.cluster.terms
         if self.connected:
-            self.cluster.later(WIRE_MS, lambda: self.cluster.hear(event))
+            self.cluster.later(
+                WIRE_MS, lambda: self.cluster.hear(event) if term == self.cluster.terms else None
+            )
 
     def report(self) -> None:
         copies = tuple(
@@ -130,11 +139,11 @@ class Agent:
             self.say(control.StepEnded(node=self.name, result=self.results[step.key]))
         elif step.key not in self.under_way:
             self.under_way.add(step.key)
-            life = self.life
-            self.cluster.later(STEP_MS, lambda: self._end(step, life))
+            generation = self.generation
+            self.cluster.later(STEP_MS, lambda: self._end(step, generation))
 
-    def _end(self, step, life: int) -> None:
-        if not self.up or life != self.life:
+    def _end(self, step, generation: int) -> None:
+        if not self.up or generation != self.generation:
             return
         self.under_way.discard(step.key)
         self.cluster.done.append((self.name, step.key, step.kind))
@@ -165,14 +174,19 @@ class Agent:
         self.count_failure(service)
         self.report()
 
+    def lose_orders(self) -> None:
+        """What it was asked for never arrived, or is forgotten."""
+        self.generation += 1
+        self.under_way.clear()
+
     def power_off(self) -> None:
         self.up = self.connected = False
         self.life += 1
+        self.lose_orders()
         self.running.clear()
         self.failed.clear()
         self.failures.clear()
         self.probed.clear()
-        self.under_way.clear()
         self.results.clear()
 
 
@@ -192,7 +206,7 @@ class Cluster:
         self.done: list[tuple[str, StepKey, ActionKind]] = []
         self.persists = 0
         self.crash_at: tuple[int, bool] | None = None
-        self.after_step: Callable[[], None] = lambda: None
+        self.after_step = lambda: None
         self.wake = None
         self.terms = 0
         self.begin_controller()
@@ -214,15 +228,13 @@ class Cluster:
         self.hear(control.Tick())
         for agent in self.agents.values():
             agent.connect()
-            if agent.up:
+            if agent.connected:
                 self.heartbeats({agent.name: Liveness.ALIVE}, after_ms=2)
 
     def kill_controller(self) -> None:
         self.alive = False
         for agent in self.agents.values():
             agent.connected = False
-        # What was on the wire is lost with the connections; agents' own work goes on.
-        self.queue = [entry for entry in self.queue if getattr(entry[2], "survives", True)]
 
     def heartbeats(self, nodes: dict[str, Liveness], *, after_ms: int = 0) -> None:
         event = control.LivenessChanged(nodes=tuple(nodes.items()))
@@ -271,8 +283,13 @@ class Cluster:
                 pass
             case _:
                 agent = self.agents[effect.node]
+                term = self.terms
                 if agent.connected:
-                    self.later(WIRE_MS, lambda: agent.connected and agent.take(effect))
+                    self.later(WIRE_MS, lambda: self._deliver(agent, effect, term))
+
+    def _deliver(self, agent: Agent, effect: control.Effect, term: int) -> None:
+        if agent.connected and term == self.terms:
+            agent.take(effect)
 
     def _tick(self, at_ms: int):
         return lambda: self.hear(control.Tick()) if self.wake == at_ms else None
@@ -325,14 +342,28 @@ class Cluster:
     def events(self, request: int = 1) -> list[str]:
         return [body["event"] for who, body, _ in self.told if who == request and "event" in body]
 
+    def disconnect(self, name: str) -> None:
+        """Its connection breaks; its heartbeats do not."""
+        self.agents[name].connected = False
+        self.later(WIRE_MS, lambda: self.hear(control.AgentDisconnected(node=name)))
+
     def lose(self, name: str) -> "Cluster":
         """A power cut: silence, then suspicion, then loss."""
         agent = self.agents[name]
         agent.power_off()
-        self.heartbeats({name: Liveness.SUSPECT}, after_ms=1_500)
-        self.heartbeats({name: Liveness.LOST}, after_ms=3_500)
-        self.later(4_000, lambda: self.hear(control.AgentDisconnected(node=name)))
+        life = agent.life
+        for after_ms, liveness in ((1_500, Liveness.SUSPECT), (3_500, Liveness.LOST)):
+            self.later(after_ms, lambda said=liveness: self._silence(agent, life, said))
+        self.later(4_000, lambda: self._silence(agent, life, None))
         return self
+
+    def _silence(self, agent: Agent, life: int, said: Liveness | None) -> None:
+        if agent.up or agent.life != life:
+            return
+        if said is None:
+            self.hear(control.AgentDisconnected(node=agent.name))
+        elif self.state.nodes[agent.name].liveness is not Liveness.UNKNOWN:
+            self.hear(control.LivenessChanged(nodes=((agent.name, said),)))
 
     def boot(self, name: str) -> "Cluster":
         agent = self.agents[name]

@@ -9,6 +9,7 @@ from reconciler.core import control
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.intent import Ordering, Safety
 from reconciler.model.observed import Liveness
+from reconciler.model.plan import ActionKind
 from tests.builders import intent
 from tests.core.cluster import Cluster, edited
 
@@ -410,6 +411,98 @@ def test_time_alone_plans_again():
     cluster.agents["a"].refuses_to_start = set()
     cluster.run(ms=10_000)
     assert cluster.runs() == "x@a"
+
+
+# In doubt ----------------------------------------------------------------------------------------
+
+ONE = intent("a b c", {"db": {"safety": Safety.EXCLUSIVE}})
+
+
+def starting() -> tuple[Cluster, str]:
+    """A cluster in which a node was told to start `db` and has not answered yet."""
+    cluster = Cluster("a b c").run(ms=100)
+    cluster.apply(ONE)
+    while not any(b.get("action", "").startswith("start:") for _, b, _ in cluster.told):
+        cluster.run(ms=1)
+    cluster.run(ms=3)
+    return cluster, next(b["node"] for _, b, _ in cluster.told if b.get("kind") == "start")
+
+
+def test_a_start_on_a_node_that_fell_silent_is_in_doubt_and_not_repeated_elsewhere():
+    cluster, home = starting()
+    cluster.disconnect(home)
+    cluster.heartbeats({home: Liveness.LOST})
+    cluster.run(ms=20_000)
+    assert cluster.runs() == f"db@{home}", "it did start, though nobody was told"
+    assert [doubt.node for doubt in cluster.state.ledger.doubts] == [home]
+    assert _unplaced(cluster)[0].blocked
+    cluster.agents[home].connect()
+    cluster.heartbeats({home: Liveness.ALIVE})
+    cluster.run()
+    assert cluster.runs() == f"db@{home}"
+    assert not cluster.state.ledger.doubts
+    assert not _unplaced(cluster)
+
+
+def test_a_start_that_never_arrived_is_settled_by_a_stop_before_anything_else():
+    cluster, home = starting()
+    agent = cluster.agents[home]
+    cluster.disconnect(home)
+    agent.lose_orders()
+    cluster.heartbeats({home: Liveness.LOST})
+    cluster.run(ms=20_000)
+    assert cluster.runs() == ""
+    agent.connect()
+    cluster.heartbeats({home: Liveness.ALIVE})
+    cluster.run()
+    assert any(key.action.startswith("settle:") for key, _ in cluster.effects())
+    assert not cluster.state.ledger.doubts
+    assert len(cluster.runs().split()) == 1
+
+
+def test_a_doubt_outlives_its_controller():
+    cluster, home = starting()
+    cluster.disconnect(home)
+    cluster.heartbeats({home: Liveness.LOST})
+    cluster.run(ms=100)
+    assert cluster.state.ledger.doubts
+    cluster.agents[home].power_off()
+    cluster.kill_controller()
+    cluster.later(10, cluster.begin_controller)
+    cluster.run(ms=20_000)
+    assert cluster.runs() == "", "it may have started there, for all that anybody knows"
+    cluster.boot(home).run()
+    assert len(cluster.runs().split()) == 1, "a new boot ends the doubt"
+
+
+def test_an_order_under_way_is_in_doubt_for_the_next_controller_if_its_node_stays_silent():
+    cluster, home = starting()
+    cluster.kill_controller()
+    back = cluster.agents[home].connect
+    cluster.agents[home].connect = lambda: None
+    cluster.begin_controller()
+    cluster.run(ms=20_000)
+    assert cluster.runs() == f"db@{home}", "and nowhere else"
+    assert cluster.state.ledger.doubts
+    cluster.agents[home].connect = back
+    back()
+    cluster.heartbeats({home: Liveness.ALIVE})
+    cluster.run()
+    assert cluster.runs() == f"db@{home}"
+    assert not cluster.state.ledger.doubts
+
+
+def test_an_order_that_is_never_answered_is_repeated_once_and_then_given_up():
+    cluster, home = starting()
+    agent = cluster.agents[home]
+    orders = []
+    agent._order = orders.append
+    agent.lose_orders()
+    cluster.run(ms=200_000)
+    starts = [step.key for step in orders if step.kind is ActionKind.START]
+    assert len(starts) == len(set(starts)) == 1, "under the same key"
+    assert cluster.state.ledger.doubts, "then nobody relies on it any more"
+    assert cluster.runs() == ""
 
 
 # Starting ----------------------------------------------------------------------------------------

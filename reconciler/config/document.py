@@ -216,7 +216,9 @@ class Script(Strict):
 
     start: Command = Field(description="Starts it and returns once it runs; status 0 is success.")
     stop: Command = Field(description="Stops it and returns once it is gone; status 0 is success.")
-    status: Command = Field(description="Status 0: it runs. 3 or 7: it does not. Others: broken.")
+    status: Command = Field(
+        description="Status 0: it runs. 3: it does not. 1, 2: dead. Else unknown."
+    )
     pidfile: Maybe[PidFile] = Field(
         default=None,
         description="File with its process id, to notice at once when it dies. A relative one lies below "
@@ -237,7 +239,7 @@ class Vip(Strict):
     address: Prefixed = Field(description="Address with prefix length, such as 10.0.0.100/24.")
     interface: Maybe[Interface] = Field(
         default=None,
-        description="Interface that gets it; by default the one of the node's own address.",
+        description="Interface that gets it; by default the one whose network it is in.",
     )
 
 

@@ -8,7 +8,7 @@ whole clusters can have wrong is left to `reconcile validate`.
 import json
 from typing import Any
 
-from reconciler.config import document
+from reconciler.config import document, shapes
 from reconciler.model.intent import Kind
 
 NAME = "cluster.schema.json"
@@ -59,8 +59,8 @@ def _tidy(value: Any) -> Any:  # noqa: ANN401 - any JSON
         return [_tidy(item) for item in value]
     if not isinstance(value, dict):
         return value
-    if document.MODEL in value:
-        return {"$ref": f"#/definitions/{value[document.MODEL]}"}
+    if shapes.MODEL in value:
+        return {"$ref": f"#/definitions/{value[shapes.MODEL]}"}
     found = {key: _tidy(item) for key, item in _plain(value).items() if not _idle(key, item, value)}
     if "`" in str(found.get("description")):
         found["markdownDescription"] = found["description"]

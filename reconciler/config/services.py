@@ -12,6 +12,7 @@ from reconciler.config import document
 from reconciler.config.draft import Draft, Entry
 from reconciler.config.problems import Problems, did_you_mean
 from reconciler.config.safety import Said
+from reconciler.config.shapes import Parameters
 from reconciler.config.values import as_json
 from reconciler.config.yaml_tree import quoted
 from reconciler.model.ids import Millis, ServiceName
@@ -251,7 +252,7 @@ class Services:
         return posixpath.normpath(posixpath.join(folder, word))
 
 
-def split_parameters(given: document.Parameters) -> tuple[Pairs, Pairs]:
+def split_parameters(given: Parameters) -> tuple[Pairs, Pairs]:
     """Plain parameters, and the names of the secrets behind the others; both sorted."""
     plain = ((key, value) for key, value in given.items() if isinstance(value, str))
     secret = ((key, value.name) for key, value in given.items() if not isinstance(value, str))

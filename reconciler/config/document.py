@@ -32,7 +32,6 @@ from reconciler.config.shapes import (
     Strict,
     names,
     one_or_more,
-    present,
     several,
 )
 from reconciler.config.values import (
@@ -238,7 +237,7 @@ NO_FENCING = "none"
 
 
 def _fencing(value: object, handler: Callable[[object], Fencing]) -> Fencing | None:
-    return None if value == NO_FENCING else handler(present(value))
+    return None if value == NO_FENCING else handler(value)
 
 
 class Heartbeat(Strict):
@@ -280,7 +279,7 @@ class Document(Strict):
         default=[], description="Colocations, orderings and locations."
     )
     fencing: Annotated[
-        Fencing | None,
+        Maybe[Fencing],
         WrapValidator(_fencing),
         WithJsonSchema({"anyOf": [{MODEL: "Fencing"}, {"const": NO_FENCING}]}),
     ] = Field(

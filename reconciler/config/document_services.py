@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, WithJsonSchema, WrapValidator
 
-from reconciler.config.shapes import MODEL, NAME_SCHEMA, Maybe, Parameters, Strict, names, present
+from reconciler.config.shapes import MODEL, NAME_SCHEMA, Maybe, Parameters, Strict, names
 from reconciler.config.values import (
     Amount,
     Command,
@@ -47,7 +47,7 @@ def _script(value: object, handler: Callable[[object], Script]) -> Script:
     if isinstance(value, str):
         path = read_path(value)
         return handler({verb: [path, verb] for verb in ("start", "stop", "status")})
-    return handler(present(value))
+    return handler(value)
 
 
 class Vip(Strict):
@@ -61,7 +61,7 @@ class Vip(Strict):
 
 
 def _vip(value: object, handler: Callable[[object], Vip]) -> Vip:
-    return handler({"address": value} if isinstance(value, str) else present(value))
+    return handler({"address": value} if isinstance(value, str) else value)
 
 
 class Monitor(Strict):
@@ -156,7 +156,7 @@ class Template(Defaults):
         default=None, description="A systemd unit; `.service` is added where no type is given."
     )
     script: Annotated[
-        Script | None,
+        Maybe[Script],
         WrapValidator(_script),
         WithJsonSchema(
             {
@@ -172,7 +172,7 @@ class Template(Defaults):
         "status as its only argument. `./` is the folder of this file.",
     )
     vip: Annotated[
-        Vip | None,
+        Maybe[Vip],
         WrapValidator(_vip),
         WithJsonSchema(
             {
@@ -217,7 +217,7 @@ class Group(Strict):
 
 
 def _group(value: object, handler: Callable[[object], Group]) -> Group:
-    return handler({"members": value} if isinstance(value, list) else present(value))
+    return handler({"members": value} if isinstance(value, list) else value)
 
 
 GroupBody = Annotated[

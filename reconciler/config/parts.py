@@ -136,6 +136,10 @@ def _report(part: Part, error: ErrorDetails, problems: Problems) -> None:
         case _:
             wanted = "a list" if error["type"].startswith("list") else "a mapping"
             detail = f"{wanted.capitalize()} is needed here, not {shown(error['input'])}."
+            if error["input"] is None:
+                detail += (
+                    " Write it, or remove the key. (An empty list is [], an empty mapping {}.)"
+                )
             problems.add("R012", detail, part.value(*path))
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, PlainValidator, WithJsonSchema
+from pydantic_core import CoreSchema
 
 from reconciler.config.values import (
     NAME_PATTERN,
@@ -21,18 +22,22 @@ from reconciler.config.values import (
 T = TypeVar("T")
 
 
-def present(value: object) -> object:
-    """Refuse an empty value: a file cut short must not read as "nothing wanted"."""
-    if value is None:
-        raise wrong(
-            "Nothing stands after this key. Write its value, or remove the key. (An empty list is [], "
-            "an empty mapping {}.)",
-            "R012",
-        )
-    return value
+class _Present:
+    """Takes None back out of what pydantic accepts: absent is fine, there and empty is not.
+
+    A file cut short must not read as "nothing wanted".
+    """
+
+    @staticmethod
+    def __get_pydantic_core_schema__(
+        source: Any,  # noqa: ANN401 - any annotation
+        handler: GetCoreSchemaHandler,
+    ) -> CoreSchema:
+        schema = handler(source)
+        return schema["schema"] if schema["type"] == "nullable" else schema
 
 
-Maybe = Annotated[T | None, BeforeValidator(present)]
+Maybe = Annotated[T | None, _Present]
 """Absent, or there with a value; never there and empty."""
 
 

@@ -241,7 +241,7 @@ def _fencing(value: object, handler: Callable[[object], Fencing]) -> Fencing | N
 
 
 class Heartbeat(Strict):
-    """How often nodes are heard, and what silence means."""
+    """When a silent node is suspect, and when it is lost."""
 
     every: Maybe[Duration] = Field(
         default=None, description="Time between two heartbeats, 20ms or more. Default 500ms."

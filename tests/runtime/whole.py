@@ -29,7 +29,9 @@ _SCRIPT = """#!/bin/sh
 # start|stop|status NAME: a service that sleeps, and notes every start and stop.
 pid="$RECONCILE_RUN/$2.pid"
 case "$1" in
-  start) echo "start $2" >> "$RECONCILE_RUN/log"; setsid sleep 100000 >/dev/null 2>&1 </dev/null & echo $! > "$pid";;
+  start) echo "start $2" >> "$RECONCILE_RUN/log"
+    setsid sleep 100000 >/dev/null 2>&1 </dev/null &
+    echo $! > "$pid";;
   stop) echo "stop $2" >> "$RECONCILE_RUN/log"; [ -f "$pid" ] && kill -9 "$(cat "$pid")"; rm -f "$pid";;
   status) [ -f "$pid" ] && kill -0 "$(cat "$pid")" 2>/dev/null || exit 3;;
 esac

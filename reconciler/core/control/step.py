@@ -46,6 +46,9 @@ from .state import (
 )
 from .turn import Turn, put
 
+SETTLE_MS_MIN = 5_000
+"""However fast heartbeats are, agents dial again only every two seconds after a controller has gone."""
+
 
 def start(
     restored: Restored,
@@ -210,7 +213,7 @@ def _settle(turn: Turn) -> bool:
 
 
 def _settle_ms(state: State) -> Millis:
-    return Millis(state.began_ms + state.heartbeat.lost_ms)
+    return Millis(state.began_ms + max(state.heartbeat.lost_ms, SETTLE_MS_MIN))
 
 
 def _plan(turn: Turn) -> bool:

@@ -66,7 +66,7 @@ def _apply_plan(where: context.Context, saved: SavedPlan, wishes: Wishes) -> Exi
     if not wishes.yes and not _agreed("Carry out exactly this?"):
         return _left_undone()
     body = _order(saved.intent, saved.intent_revision, wishes)
-    body["saved_plan"] = msgspec.to_builtins(saved)
+    body["saved_plan"] = msgspec.to_builtins(saved, order="deterministic")
     return _follow(where, body, saved)
 
 
@@ -107,7 +107,7 @@ def _apply_intent(
 
 def _order(intent: Intent, revision: str, wishes: Wishes) -> dict[str, Any]:
     return {
-        "intent": msgspec.to_builtins(intent),
+        "intent": msgspec.to_builtins(intent, order="deterministic"),
         "revision": revision,
         "saved_plan": None,
         "expect": None,

@@ -123,7 +123,7 @@ def _keys() -> Iterator[bool]:
 
     before = termios.tcgetattr(sys.stdin)
     try:
-        tty.setcbreak(sys.stdin)
+        tty.setcbreak(sys.stdin, termios.TCSADRAIN)  # a key pressed before this counts too
         yield True
     finally:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)

@@ -2,8 +2,11 @@
 
 import os
 import pty
+import select
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +96,10 @@ def on_terminal(
     seen = b""
     if typed:
         os.write(terminal, typed)
+    deadline_s = time.monotonic() + 30
     while True:
+        if not select.select([terminal], [], [], max(deadline_s - time.monotonic(), 0))[0]:
+            os.kill(pid, signal.SIGKILL)
         try:
             part = os.read(terminal, 65_536)
         except OSError:  # the other end is closed

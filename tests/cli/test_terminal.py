@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from tests.cli.conftest import RECONCILE, on_terminal, spawn
 
 
@@ -58,6 +60,7 @@ def test_a_plan_in_a_pipe_needs_nothing_of_the_terminal(place):
     assert done.stdout.splitlines()[-1] == "3 False False"
 
 
+@pytest.mark.slow
 def test_colours_on_a_terminal_only():
     status, seen = on_terminal("plan", "shop.yaml", "--cold", columns=60)
     assert status == 3
@@ -71,6 +74,7 @@ def test_colours_on_a_terminal_only():
     assert piped.returncode == 3
 
 
+@pytest.mark.slow
 def test_letters_that_the_encoding_lacks_are_written_otherwise(place):
     (place / "o.json").write_text(json.dumps({"version": 1, "taken_at_ms": 1, "nodes": []}))
     done = spawn("graph", "shop.yaml", env={**os.environ, "PYTHONIOENCODING": "ascii"})
@@ -78,6 +82,7 @@ def test_letters_that_the_encoding_lacks_are_written_otherwise(place):
     assert "| data" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_reader_who_has_had_enough(place):
     process = subprocess.Popen(
         [RECONCILE, "plan", "shop.yaml", "--cold", "--format", "svg"],
@@ -90,6 +95,7 @@ def test_a_reader_who_has_had_enough(place):
     assert err == b""
 
 
+@pytest.mark.slow
 def test_completion():
     environment = {
         **os.environ,

@@ -78,7 +78,7 @@ def _unknown(given: object, known: object, path: str) -> str | None:
 
 
 def _check_names(observed: Observed) -> None:
-    names = [state.name for state in observed.nodes]
+    names: list[str] = [state.name for state in observed.nodes]
     names += [name for state in observed.nodes for name in state.probed]
     names += [name for copy in observed.copies for name in (copy.service, copy.node)]
     names += [name for each in observed.failures for name in (each.service, each.node)]

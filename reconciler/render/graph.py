@@ -57,9 +57,9 @@ class Member:
 
     name: str
     detail: str
-    """`ocf heartbeat:Filesystem`, `2 copies`."""
+    """`ocf heartbeat:Filesystem · 2 copies`."""
     notes: tuple[str, ...]
-    """Where it may run."""
+    """What it demands, and where it may run."""
     exclusive: bool
 
 
@@ -130,13 +130,13 @@ def _member(service: Service, notes: dict[str, list[str]]) -> Member:
         parts.append(f"{service.replicas} copies")
     if service.promoted:
         parts.append(f"{service.promoted} promoted")
-    parts += [f"{name} {size(value)}" for name, value in service.demand]
+    demand = ", ".join(f"{name} {size(value)}" for name, value in service.demand if value)
     if not service.enabled:
         parts.append("disabled")
     return Member(
         name=service.name,
         detail=" · ".join(parts),
-        notes=tuple(notes.get(service.name, ())),
+        notes=(*([f"demands {demand}"] if demand else []), *notes.get(service.name, ())),
         exclusive=service.safety is Safety.EXCLUSIVE,
     )
 

@@ -4,7 +4,7 @@ What is tied together is laid out together, one island beside the next; what not
 in rows. An exclusive service has a dark edge, since a second copy of it would be a disaster.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -20,10 +20,12 @@ _PAD = 12
 _HEAD = 24
 _MARGIN = 28
 _WIDTH_MAX = 3_200
-_BOX_WIDTH = (140.0, 300.0)
+_BOX_WIDTH = (140.0, 340.0)
+_LANE_OFFSET = 7
 _GAPS = Gaps(across=150, along=26)
 
 _GREEN, _RED, _BLUE, _GREY = "#2f855a", "#c53030", "#2b6cb0", "#8795a6"
+_NOTE_COLOURS = {"never": _RED, "demands": svg.FAINT}
 _EXCLUSIVE, _EASY = "#1a365d", "#7fb3c8"
 
 
@@ -116,13 +118,14 @@ def _island(vertices: list[Vertex], edges: list[Edge]) -> _Block:
     sizes = {vertex.name: _size(vertex) for vertex in vertices}
     drawn = [edge for edge in edges if edge.source != edge.target]
     orders_first = sorted(drawn, key=lambda edge: edge.tie not in {Tie.ORDER, Tie.ORDER_OPTIONAL})
-    links = [(edge.source, edge.target) for edge in orders_first]
-    drawing = layered(sizes, links, _GAPS)
+    drawing = layered(sizes, [(edge.source, edge.target) for edge in orders_first], _GAPS)
     parts: list[str] = []
     labels: list[str] = []
     ends = _ends(drawn, drawing.corners, sizes)
+    beside = _beside([(edge.source, edge.target) for edge in drawn])
     for index, edge in enumerate(drawn):
-        points = _route(ends[index], drawing.ways[edge.source, edge.target])
+        way = drawing.ways[edge.source, edge.target]
+        points = [ends[index][0], *((x, y + beside[index]) for x, y in way), ends[index][1]]
         parts.append(_line(edge, points))
         labels += _label(edge, points)
     for vertex in vertices:
@@ -152,8 +155,15 @@ def _ends(
     return [(found[index, True], found[index, False]) for index in range(len(edges))]
 
 
-def _route(ends: tuple[Point, Point], way: tuple[Point, ...]) -> list[Point]:
-    return [ends[0], *way, ends[1]]
+def _beside(links: list[tuple[str, str]]) -> list[float]:
+    """How far each edge keeps from the middle of the lane that it shares with edges of its own ends."""
+    total = Counter(links)
+    seen: Counter[tuple[str, str]] = Counter()
+    offsets = []
+    for link in links:
+        offsets.append((seen[link] - (total[link] - 1) / 2) * _LANE_OFFSET)
+        seen[link] += 1
+    return offsets
 
 
 def _line(edge: Edge, points: list[Point]) -> str:
@@ -233,7 +243,7 @@ def _member(member: Member, corner: Point, width: float) -> Iterator[str]:
     detail = svg.cut(member.detail, _SMALL, room)
     yield svg.text((x + _PAD, y + 34), detail, size=_SMALL, fill=svg.FAINT)
     for index, note in enumerate(member.notes):
-        colour = _RED if note.startswith("never") else _BLUE
+        colour = _NOTE_COLOURS.get(note.partition(" ")[0], _BLUE)
         words = svg.cut(note, _SMALL, room)
         yield svg.text((x + _PAD, y + 34 + _ROW * (index + 1)), words, size=_SMALL, fill=colour)
 

@@ -65,7 +65,11 @@ def render(saved: SavedPlan) -> str:
     lefts, right = _columns(cells, len(told.waves), _MARGIN + max(names, 120.0))
     tops, bottom = _rows(cells, lanes, len(told.waves))
     headline = story.headline(told)
-    width = max(right + _MARGIN, svg.text_width(headline, 12.5) + 2 * _MARGIN, 560.0)
+    width = max(
+        right + _MARGIN,
+        svg.text_width(headline, 12.5) + 2 * _MARGIN,
+        860.0 if told.blocked or told.impossible else 560.0,
+    )
     corners = _corners(cells, lefts, tops)
     parts = [
         svg.text((_MARGIN, 40), f"Plan for {saved.intent.cluster}", size=18, bold=True),
@@ -74,7 +78,7 @@ def render(saved: SavedPlan) -> str:
         *_waves(lefts, cells),
         *_arrows(corners),
         *(part for chip, corner in corners for part in _chip(chip, corner)),
-        *_waiting(told, bottom),
+        *_waiting(told, bottom, width),
     ]
     lines = min(len(told.blocked) + len(told.impossible), _WAITING_MOST + 1)
     height = bottom + 24 + (lines * 19 + 10 if lines else 0)
@@ -210,15 +214,15 @@ def _chip(chip: _Chip, corner: Point) -> Iterator[str]:
     yield svg.text((x + 10, y + 16.5), words, size=_TEXT, fill=ink)
 
 
-def _waiting(told: Story, top: float) -> Iterator[str]:
+def _waiting(told: Story, top: float, width: float) -> Iterator[str]:
     items = [("blocked", "#c53030", item) for item in told.blocked]
     items += [("unplaced", "#b7791f", item) for item in told.impossible]
     y = top + 22
     for word, colour, item in items[:_WAITING_MOST]:
         why = item.reasons[0].text if item.reasons else ""
         yield svg.text((_MARGIN, y), f"{item.service} {word}", size=12, bold=True, fill=colour)
-        at = (_MARGIN + svg.text_width(f"{item.service} {word}", 12) + 14, y)
-        yield svg.text(at, svg.cut(why, 11.5, 700), size=11.5, fill=svg.FAINT)
+        at = (_MARGIN + svg.text_width(f"{item.service} {word}", 13) + 18, y)
+        yield svg.text(at, svg.cut(why, 11.5, width - at[0] - _MARGIN), size=11.5, fill=svg.FAINT)
         y += 19
     if len(items) > _WAITING_MOST:
         more = f"… and {len(items) - _WAITING_MOST} more"

@@ -3,8 +3,12 @@
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reconciler.cli.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from reconciler.runtime.controller import Controller
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +54,10 @@ def run_controller(options: Options) -> ExitCode:
     return ExitCode.DONE
 
 
-async def _run(controller: "object", options: Options) -> None:
-    from reconciler.runtime.controller import Controller
+async def _run(controller: "Controller", options: Options) -> None:
     from reconciler.runtime.sources.git import GitSource, Place
     from reconciler.runtime.sources.worktree import WorktreeSource
 
-    if not isinstance(controller, Controller):
-        raise TypeError
     if is_repository(options):
         place = Place(url=options.source, branch=options.branch or "main", path=options.path)
         source: GitSource | WorktreeSource = GitSource(

@@ -11,15 +11,11 @@ any moment leaves a store from which the next one goes on.
 import asyncio
 import contextlib
 import signal
-import zlib
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, assert_never
-
-import msgspec
 
 from reconciler.codec import canonical, saved_plan
 from reconciler.codec.messages import (
@@ -34,8 +30,6 @@ from reconciler.codec.messages import (
     Ping,
     Pong,
     Report,
-    Request,
-    Response,
     Welcome,
 )
 from reconciler.config.load import load_files
@@ -52,7 +46,10 @@ from reconciler.model.observed import Liveness
 from reconciler.ports import Commit, IntentSource, Store
 from reconciler.runtime import api, clock, log
 from reconciler.runtime.heartbeat import HeartbeatListener
+from reconciler.runtime.history import History
+from reconciler.runtime.operators import Operators
 from reconciler.runtime.pki import Credentials, Role
+from reconciler.runtime.status import Surroundings, status
 from reconciler.runtime.stream import Address, Server, Stream, serve
 from reconciler.stores import decisions
 
@@ -68,9 +65,6 @@ MEANS = control.Means(
 )
 HELLO_MS = 5_000
 STORE_RETRY_S = 0.5
-REQUESTS_MAX = 64
-"""Requests of one operator's connection that may be unanswered at once."""
-HISTORY = "history"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,14 +78,6 @@ class Settings:
     """Where intents come from, for people."""
     base: Path | None = None
     """Folder that `./` in commands of services is relative to."""
-
-
-@dataclass(slots=True, kw_only=True)
-class _Asked:
-    """A request that is still to be answered."""
-
-    stream: Stream
-    id: int
 
 
 class Controller:
@@ -118,11 +104,14 @@ class Controller:
         self._since = clock.stamp()
         self._events: asyncio.Queue[control.Event] = asyncio.Queue()
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="disk")
-        self._history: deque[control.Record] = deque(maxlen=10_000)
-        self._told_history = asyncio.Event()
+        self._history = History(store, self._disk, self._log)
+        self._operators = Operators(
+            cluster=settings.credentials.identity.cluster,
+            tell=self._events.put_nowait,
+            questions={"observe": self._observe, "status": self._status},
+            history=self._history.read,
+        )
         self._agents: dict[NodeName, Stream] = {}
-        self._asked: dict[int, _Asked] = {}
-        self._requests = 0
         self._heartbeat = self._wanted_heartbeat()
         self._detector = liveness.begin(self._heartbeat, self._watched(), self._now)
         self._seen: Mapping[NodeName, Liveness] = {}
@@ -151,11 +140,14 @@ class Controller:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._decide())
                 tasks.create_task(self._watch_nodes())
-                tasks.create_task(self._write_history())
+                tasks.create_task(self._history.write())
                 if source is not None:
                     tasks.create_task(source.watch(self._found, self._troubled))
                 self._log.info("controller begins", listen=f"{self.address[0]}:{self.address[1]}")
                 ready()
+        except* ReconcilerError as troubles:
+            # One reason to end is enough, and this is the one that the command line can tell.
+            raise _first(troubles) from None
         finally:
             if self._timer is not None:
                 self._timer.cancel()
@@ -163,7 +155,7 @@ class Controller:
             if self._listener is not None:
                 self._listener.close()
             self._disk.shutdown(wait=True)
-            self._flush_history()
+            self._history.flush()
 
     async def _open(self) -> Server:
         """Open the TLS port, and the heartbeats' port of the same number."""
@@ -237,14 +229,13 @@ class Controller:
             case control.ForgetFailures(node=node, service=service):
                 self._send(node, Forget(service=service))
             case control.Tell(request=request, body=body, last=last):
-                self._answer(request, dict(body), last=last)
+                self._operators.answer(request, dict(body), last=last)
             case control.Refuse(request=request):
                 body = {"changes": list(effect.changes)} if effect.changes else {}
                 error = "stale" if effect.changes else effect.reason
-                self._answer(request, body, error=error)
+                self._operators.answer(request, body, error=error)
             case control.Record():
-                self._history.append(effect)
-                self._told_history.set()
+                self._history.add(effect)
             case control.WakeAt(at_ms=at_ms):
                 self._wake_at(at_ms)
             case _:
@@ -289,41 +280,6 @@ class Controller:
             with contextlib.suppress(Unreachable):  # its end is noticed by whoever receives
                 stream.send(message)
 
-    # History -------------------------------------------------------------------------------------
-
-    async def _write_history(self) -> None:
-        """Add to the history behind the decisions; nothing waits for it."""
-        loop = asyncio.get_running_loop()
-        while True:
-            await self._told_history.wait()
-            self._told_history.clear()
-            while self._history:
-                record = self._history.popleft()
-                try:
-                    await loop.run_in_executor(self._disk, self._append, record)
-                except Refused as trouble:
-                    self._log.error("the history is not written", reason=trouble)
-
-    def _append(self, record: control.Record) -> None:
-        body = {
-            "at": clock.stamp(),
-            "kind": record.kind,
-            "fields": dict(record.fields),
-            "saved": record.saved,
-        }
-        self._store.append(HISTORY, zlib.compress(msgspec.json.encode(body), 1))
-
-    def _flush_history(self) -> None:
-        with contextlib.suppress(Refused):
-            while self._history:
-                self._append(self._history.popleft())
-
-    def _read_history(self, last: int) -> list[dict[str, Any]]:
-        records = []
-        for number, data in self._store.read(HISTORY, last=last):
-            records.append({"number": number, **msgspec.json.decode(zlib.decompress(data))})
-        return records
-
     # Nodes ---------------------------------------------------------------------------------------
 
     def _watched(self) -> frozenset[NodeName]:
@@ -362,7 +318,7 @@ class Controller:
             case Role.AGENT:
                 await self._serve_agent(stream, NodeName(stream.peer.name))
             case Role.OPERATOR:
-                await self._serve_operator(stream)
+                await self._operators.serve(stream)
             case _:
                 raise Refused(f"{stream.peer.uri} has nothing to ask of a controller")
 
@@ -434,55 +390,17 @@ class Controller:
             case _:
                 raise Refused(f"an agent does not send {type(message).__name__}")
 
-    # Operators -----------------------------------------------------------------------------------
+    # Operators -------------------------------------------------------------------------------------
 
-    async def _serve_operator(self, stream: Stream) -> None:
-        """Answer an operator until they leave; what they ordered goes on without them."""
-        try:
-            async for message in stream:
-                if not isinstance(message, Request):
-                    raise Refused(f"an operator does not send {type(message).__name__}")
-                await self._ask(stream, message)
-        finally:
-            for number in [n for n, asked in self._asked.items() if asked.stream is stream]:
-                del self._asked[number]
-                self._events.put_nowait(control.WatcherGone(request=number))
+    def _observe(self) -> dict[str, Any]:
+        return api.observe(self.state, clock.monotonic_ms())
 
-    async def _ask(self, stream: Stream, message: Request) -> None:
-        self._requests += 1
-        number = self._requests
-        self._asked[number] = _Asked(stream=stream, id=message.id)
-        if sum(asked.stream is stream for asked in self._asked.values()) > REQUESTS_MAX:
-            self._answer(number, {}, error="too many requests at once")
-            return
-        try:
-            await self._obey(number, message.method, message.body)
-        except ReconcilerError as trouble:
-            self._answer(number, {}, error=str(trouble))
+    def _status(self) -> dict[str, Any]:
+        return status(self.state, clock.monotonic_ms(), self._surroundings())
 
-    async def _obey(self, number: int, method: str, body: dict[str, Any]) -> None:
-        now_ms = clock.monotonic_ms()
-        match method:
-            case "observe":
-                self._answer(number, api.observe(self.state, now_ms))
-            case "status":
-                self._answer(number, api.status(self.state, now_ms, self._surroundings()))
-            case "apply":
-                cluster = self._settings.credentials.identity.cluster
-                self._events.put_nowait(api.read_apply(number, body, cluster))
-            case "clear":
-                self._events.put_nowait(api.read_clear(number, body))
-            case "history":
-                loop = asyncio.get_running_loop()
-                last = api.read_last(body)
-                records = await loop.run_in_executor(self._disk, self._read_history, last)
-                self._answer(number, {"records": records})
-            case _:
-                raise Refused(f"there is no method {method!r}")
-
-    def _surroundings(self) -> api.Surroundings:
+    def _surroundings(self) -> Surroundings:
         identity = self._settings.credentials.identity
-        return api.Surroundings(
+        return Surroundings(
             name=identity.name,
             cluster=identity.cluster,
             since=self._since,
@@ -491,18 +409,6 @@ class Controller:
             store_trouble=self._store_trouble,
             heard_ms=self._heard_ms,
         )
-
-    def _answer(
-        self, request: int, body: dict[str, Any], *, error: str | None = None, last: bool = True
-    ) -> None:
-        """Answer a request, if whoever made it is still there."""
-        asked = self._asked.get(request)
-        if asked is None:
-            return
-        if last:
-            del self._asked[request]
-        with contextlib.suppress(Unreachable):
-            asked.stream.send(Response(id=asked.id, body=body, error=error, last=last))
 
     # Intents -------------------------------------------------------------------------------------
 
@@ -559,6 +465,11 @@ async def run_until_told(
     except asyncio.CancelledError:
         if not told:
             raise
+
+
+def _first(troubles: BaseExceptionGroup[ReconcilerError]) -> ReconcilerError:
+    first = troubles.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def new_incarnation() -> Incarnation:

@@ -44,7 +44,9 @@ def plain() -> Iterator[Dev]:
         reached = (
             os.geteuid() == 0
             and not subprocess.run(
-                [*AS_NOBODY, RECONCILE, "--version"], check=False, capture_output=True
+                [*AS_NOBODY, "/usr/bin/env", RECONCILE, "--version"],
+                check=False,
+                capture_output=True,
             ).returncode
         )
         options = () if reached else ("--plain",)

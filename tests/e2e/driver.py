@@ -4,6 +4,7 @@
 `until` asks again until something holds or a deadline says that it never will.
 """
 
+import asyncio
 import json
 import shutil
 import signal
@@ -15,6 +16,11 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
+
+from reconciler.model.errors import ReconcilerError
+from reconciler.runtime.client import Client
+from reconciler.runtime.dev import control
+from reconciler.runtime.dev.control import Request
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICKSTART = ROOT / "examples" / "clusters" / "quickstart"
@@ -140,16 +146,26 @@ class Dev:
         self.reconcile("dev", f"--{verb}", target)
 
     def describe(self) -> dict[str, Any]:
-        """Facts about the machines."""
-        return json.loads(self.reconcile("dev", "--describe"))
+        """Facts about the machines: `reconcile dev --describe` without the time it takes to start."""
+        return json.loads(control.ask(self.place / ".reconcile/dev", Request(do="describe")))
 
     def pid(self, machine: str) -> int:
         """The first process of a machine."""
         return self.describe()["machines"][machine]["pid"]
 
     def status(self) -> dict[str, Any]:
-        """What the controller says."""
-        return json.loads(self.reconcile("status", "--format", "json", expect=None))
+        """What the controller says: `reconcile status` without the time it takes to start."""
+        context = json.loads((self.place / ".reconcile/context.json").read_text())
+        host, _, port = context["controller"].rpartition(":")
+
+        async def ask() -> dict[str, Any]:
+            client = await Client.connect(host, int(port), Path(context["pki"]))
+            try:
+                return await client.ask("status", {})
+            finally:
+                await client.close()
+
+        return asyncio.run(ask())
 
     def node(self, name: str) -> dict[str, Any]:
         """A node of the status."""
@@ -176,11 +192,13 @@ class Dev:
     def _all_ready(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, f"dev ended: {self.log()}"
-        done = self.run("status", "--format", "json")
-        if done.returncode not in {0, 3, 4}:
-            return False
-        nodes = json.loads(done.stdout)["nodes"]
-        return bool(nodes) and all(node["liveness"] == "alive" and node["ready"] for node in nodes)
+        try:
+            nodes = self.status()["nodes"]
+        except (OSError, ReconcilerError):
+            return False  # the controller has not begun yet
+        return len(nodes) == len(NODES) and all(
+            node["liveness"] == "alive" and node["ready"] for node in nodes
+        )
 
     @property
     def vip(self) -> str:

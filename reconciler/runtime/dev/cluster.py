@@ -123,14 +123,27 @@ class Cluster:
             case "boot":
                 await self.boot(name)
                 self._tell(f"{name}: power on")
-            case "freeze" | "thaw" | "kill-agent":
+            case "freeze" | "thaw":
+                await self._freeze(name, frozen=request.do == "freeze")
+            case "kill-agent":
                 self._machine(name, on=True).say(request.do)
-                self._tell(f"{name}: {request.do}")
+                self._tell(f"{name}: kill -9 of its agent")
             case "cut" | "heal":
                 await self._carry(name, traffic=request.do == "heal")
             case _:
                 return self._described()
         return f"{name}: {request.do}: done"
+
+    async def _freeze(self, name: str, *, frozen: bool) -> None:
+        """Stop all of a machine, as a hung virtual machine stops, or let it go on.
+
+        Its cable goes with it: our kernel would go on answering for its addresses, a hung one does not.
+        """
+        machine = self._machine(name, on=True)
+        machine.say("freeze" if frozen else "thaw")
+        if self._switch is not None and name in self._names:
+            await asyncio.to_thread(self._switch.carry, NodeName(name), traffic=not frozen)
+        self._tell(f"{name}: {'frozen' if frozen else 'thawed'}")
 
     async def _carry(self, name: str, *, traffic: bool) -> None:
         self._machine(name, on=True)

@@ -38,10 +38,11 @@ def memory_kib(pid: int) -> dict[str, int]:
     return {name: int(values[name].split()[0]) for name in ("Rss", "Pss")}
 
 
-def processor_s(pid: int) -> float:
-    """Time of a process and of the programs that it ran and waited for."""
+def processor_s(pid: int) -> tuple[float, float]:
+    """Time of a process, and of the programs that it ran and waited for."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return sum(int(value) for value in fields[11:15]) / TICKS_PER_S
+    own, programs = fields[11:13], fields[13:15]
+    return sum(map(int, own)) / TICKS_PER_S, sum(map(int, programs)) / TICKS_PER_S
 
 
 async def measure(directory: Path, services: int, seconds: float, monitor_ms: int) -> None:
@@ -59,11 +60,12 @@ async def measure(directory: Path, services: int, seconds: float, monitor_ms: in
         await asyncio.sleep(seconds)
         took_s = time.monotonic() - began_s
         for pid, name in zip(own, ("agent", "heartbeat process"), strict=False):
-            share = (processor_s(pid) - before[pid]) / took_s
+            shares = zip(processor_s(pid), before[pid], strict=True)
+            share, programs = ((after - earlier) / took_s for after, earlier in shares)
             memory = memory_kib(pid)
             print(
                 f"{name:18} rss {memory['Rss'] / 1024:5.1f} MiB  pss {memory['Pss'] / 1024:5.1f} MiB"
-                f"  cpu {share:7.3%} of a core"
+                f"  cpu {share:7.3%} of a core, its programs {programs:7.3%}"
             )
         print(
             f"{services} services, a monitor every {monitor_ms} ms, {took_s:.0f} s, default heartbeat"

@@ -165,9 +165,9 @@ class Link:
             sent_ms=sent_ms,
         )
         self._tell(connected)
-        await self._begin_heartbeats(stream, welcome)
         pinging = asyncio.get_running_loop().create_task(self._ping(stream, welcome))
         try:
+            await self._begin_heartbeats(stream, welcome)
             async for message in stream:
                 if not self._tell(_event(message)):
                     stream.abort("more arrives than this node can take in")

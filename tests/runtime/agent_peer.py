@@ -43,6 +43,7 @@ started = subprocess.Popen(
 )
 open(sys.argv[1], "w").write(str(started.pid))
 """
+_STATUS = 'test -e "/proc/$(cat "$1")/exe" || exit 3'  # a zombie has none
 _STOP = "import os, signal, sys; os.kill(int(open(sys.argv[1]).read()), signal.SIGKILL)"
 
 
@@ -56,6 +57,7 @@ def sleeper(name: str, run: Path, **operations) -> Service:
         parameters=(
             ("pidfile", f"{name}.pid"),
             ("start", json.dumps([*python, _START, str(pid_file)])),
+            ("status", json.dumps(["/bin/sh", "-c", _STATUS, "status", str(pid_file)])),
             ("stop", json.dumps([*python, _STOP, str(pid_file)])),
         ),
         **{"monitor": Operation(timeout_ms=Millis(5_000), every_ms=Millis(60_000)), **operations},

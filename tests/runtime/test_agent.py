@@ -131,8 +131,8 @@ def test_results_wait_for_a_controller_that_is_away(tmp_path):
 def test_without_a_controller_a_service_is_restarted_in_place(tmp_path):
     async def story():
         async with cluster_of_one(tmp_path) as (controller, agent):
-            controller.heartbeat = Heartbeat(lost_ms=Millis(300))
             await start_web(controller, agent)
+            controller.heartbeat = Heartbeat(lost_ms=Millis(300))
             await controller.close()
             await controller.listen()
             await until(lambda: controller.stream, "it is back, with the short grace")

@@ -23,7 +23,7 @@ GRACE_MS = Millis(3_500)
 """How long a new agent waits for a controller before it counts itself as alone."""
 
 
-def _nothing() -> Mapping[K, V]:
+def _nothing() -> MappingProxyType[K, V]:
     return MappingProxyType({})
 
 
@@ -92,7 +92,7 @@ class State:
 
     node: NodeName
     memory: Memory = Memory()
-    services: Mapping[ServiceName, Held] = field(default_factory=_nothing)
+    services: MappingProxyType[ServiceName, Held] = field(default_factory=_nothing)
     unseen: int = 0
     """How many of them have not been looked at."""
     ready: bool = False

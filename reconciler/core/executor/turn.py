@@ -50,7 +50,7 @@ class Turn:
         """Why nothing can be made durable now; None: it can."""
         self.state = state
         self.memory: Memory = state.memory
-        self.services = dict(state.services)
+        self.services = state.services.copy()
         self._unseen = state.unseen
         self._queues = {lane: deque(state.queues.get(lane, ())) for lane in Lane}
         self._busy = {lane: state.busy.get(lane, 0) for lane in Lane}

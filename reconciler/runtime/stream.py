@@ -365,10 +365,14 @@ async def serve(
             *address, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.socket(family, kind, protocol)
+    except OSError as trouble:
+        raise Unreachable(f"cannot listen on {_text(address)}: {trouble}") from trouble
+    try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(place)
         listener.listen(512)
     except OSError as trouble:
+        listener.close()
         raise Unreachable(f"cannot listen on {_text(address)}: {trouble}") from trouble
     listener.settimeout(0)
     return Server(listener, credentials, handler, roles=roles, timing=timing, notice=notice)

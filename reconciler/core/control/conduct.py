@@ -310,6 +310,11 @@ def _close(turn: Turn, *, complete: bool) -> None:
 def _setback(turn: Turn, plan: PlanId) -> Setback:
     """A plan that comes out again unchanged did nothing: it waits, twice as long each time."""
     before = turn.state.setback
-    count = before.count + 1 if before is not None and before.plan == plan else 1
+    again = (
+        before is not None
+        and before.plan == plan
+        and turn.now_ms <= before.until_ms + SETBACK_MS_MAX
+    )
+    count = before.count + 1 if before is not None and again else 1
     wait_ms = min(SETBACK_MS_MAX, SETBACK_MS_FIRST * 2 ** min(count - 1, 10))
     return Setback(plan=plan, count=count, until_ms=Millis(turn.now_ms + wait_ms))

@@ -28,6 +28,12 @@ def copy(node="alpha", state="running", role="started"):
             {"nodes": [node("lost", heard_ago_ms=3512)]},
             ("alpha is lost, not heard for 3.5 s",),
         ),
+        (
+            {"nodes": []},
+            {"nodes": [node("unknown", boot=None, heard_ago_ms=None)]},
+            ("alpha is new; it gets a machine when dev is started anew",),
+        ),
+        ({}, {"nodes": [node("unknown", boot=None, heard_ago_ms=None)]}, ()),
         ({"nodes": [node()]}, {"nodes": [node(boot="b2")]}, ("alpha has booted anew",)),
         ({}, {"services": [service(copies=[copy()])]}, ("db runs on alpha",)),
         (

@@ -20,7 +20,9 @@ def _nodes(before: Status, now: Status) -> list[str]:
     lines = []
     for node in _rows(now, "nodes"):
         was = old.get(node["name"], {})
-        if was.get("liveness", "unknown") != node["liveness"]:
+        if before and not was and node["liveness"] == "unknown":
+            lines.append(f"{node['name']} is new; it gets a machine when dev is started anew")
+        elif was.get("liveness", "unknown") != node["liveness"]:
             lines.append(f"{node['name']} is {node['liveness']}{_silence(node)}")
         elif was.get("boot") and was["boot"] != node.get("boot"):
             lines.append(f"{node['name']} has booted anew")

@@ -32,9 +32,9 @@ class Options:
 def run_controller(options: Options) -> ExitCode:
     """Run a controller in this process. When it ends, the cluster's services run on."""
     from reconciler.runtime import log
+    from reconciler.runtime.address import parse_address
     from reconciler.runtime.controller import Controller, Settings, new_incarnation, run_until_told
     from reconciler.runtime.pki import Credentials, Role
-    from reconciler.runtime.stream import parse_address
     from reconciler.stores.sqlite import SqliteStore
 
     log.to_stderr(verbose=options.verbose)

@@ -49,12 +49,12 @@ from reconciler.ports import ResourceAgent
 from reconciler.resources import leftovers
 from reconciler.resources.registry import hands as hands_of_this_node
 from reconciler.runtime import clock, log
+from reconciler.runtime.address import Address, parse_address
 from reconciler.runtime.heartbeat import Speaker
 from reconciler.runtime.journal import Journal
 from reconciler.runtime.link import Arrived, Link
 from reconciler.runtime.operations import Operations, Premises
 from reconciler.runtime.pki import Credentials, Role
-from reconciler.runtime.stream import Address, parse_address
 
 EVENTS_MAX = 10_000
 """A controller that sends more than this before it is taken in is hung up on."""

@@ -45,12 +45,13 @@ from reconciler.model.intent import Heartbeat
 from reconciler.model.observed import Liveness
 from reconciler.ports import Commit, IntentSource, Store
 from reconciler.runtime import api, clock, log
+from reconciler.runtime.address import Address
 from reconciler.runtime.heartbeat import HeartbeatListener
 from reconciler.runtime.history import History
 from reconciler.runtime.operators import Operators
 from reconciler.runtime.pki import Credentials, Role
 from reconciler.runtime.status import Surroundings, status
-from reconciler.runtime.stream import Address, Server, Stream, serve
+from reconciler.runtime.stream import Server, Stream, serve
 from reconciler.stores import decisions
 
 MEANS = control.Means(

@@ -44,9 +44,10 @@ from reconciler.model.errors import Corrupt, ReconcilerError, Refused, Unreachab
 from reconciler.model.ids import BootId, Epoch, Incarnation, Millis
 from reconciler.model.operation import StepResult
 from reconciler.runtime import clock, heartbeat
+from reconciler.runtime.address import Address
 from reconciler.runtime.log import Events
 from reconciler.runtime.pki import Credentials, Role
-from reconciler.runtime.stream import Address, Stream, connect
+from reconciler.runtime.stream import Stream, connect
 
 REPORT_EVERY_MS = 10
 WELCOME_MS = 5_000

@@ -35,10 +35,9 @@ from datetime import UTC, datetime
 from reconciler.codec.messages import FRAME_BYTES_MAX, AnyMessage, decode, encode
 from reconciler.model.errors import Corrupt, ReconcilerError, Refused, Unreachable
 from reconciler.runtime import clock
+from reconciler.runtime.address import Address, text_of
 from reconciler.runtime.pki import Credentials, Identity, Role, uris
 
-PORT = 7410
-Address = tuple[str, int]
 Handler = Callable[["Stream"], Awaitable[None]]
 Notice = Callable[[str, str], None]
 """Called with the address of a peer that was turned away or lost, and why; for logs."""
@@ -270,7 +269,7 @@ class Server:
                 oldest = next(iter(self._unproven))
                 del self._unproven[oldest]
                 oldest.cancel()
-            task = loop.create_task(self._welcome(connection, _text(address)))
+            task = loop.create_task(self._welcome(connection, text_of(address)))
             self._unproven[task] = None
             task.add_done_callback(self._forget)
             await asyncio.sleep(0)  # in a flood, everything else gets its turn, this task first
@@ -366,14 +365,14 @@ async def serve(
         )[0]
         listener = socket.socket(family, kind, protocol)
     except OSError as trouble:
-        raise Unreachable(f"cannot listen on {_text(address)}: {trouble}") from trouble
+        raise Unreachable(f"cannot listen on {text_of(address)}: {trouble}") from trouble
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(place)
         listener.listen(512)
     except OSError as trouble:
         listener.close()
-        raise Unreachable(f"cannot listen on {_text(address)}: {trouble}") from trouble
+        raise Unreachable(f"cannot listen on {text_of(address)}: {trouble}") from trouble
     listener.settimeout(0)
     return Server(listener, credentials, handler, roles=roles, timing=timing, notice=notice)
 
@@ -399,31 +398,17 @@ async def connect(
                 return await _dial(address, credentials, expect_role, expect_name, timing)
         except (Refused, ssl.SSLError) as trouble:
             refused = True
-            troubles.append(f"{_text(address)}: {_why(trouble)}")
+            troubles.append(f"{text_of(address)}: {_why(trouble)}")
         except (ReconcilerError, OSError, TimeoutError) as trouble:
-            troubles.append(f"{_text(address)}: {_why(trouble)}")
+            troubles.append(f"{text_of(address)}: {_why(trouble)}")
     if refused:
         raise Refused("; ".join(troubles))
     raise Unreachable("; ".join(troubles) or "there is no address to connect to")
 
 
-def parse_address(text: str, *, port: int = PORT) -> Address:
-    """Read `HOST`, `HOST:PORT`, `[V6]` or `[V6]:PORT`.
-
-    Errors: `Refused` when it is none of these.
-    """
-    host, colon, number = text.rpartition(":")
-    if not colon or text.endswith("]") or ("]" not in text and ":" in host):
-        host, number = text, str(port)
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or not (number.isascii() and number.isdigit()) or not 0 < int(number) < 65536:  # noqa: PLR2004
-        raise Refused(f"{text!r} is not HOST:PORT")
-    return host, int(number)
-
-
 def address_of(writer: asyncio.StreamWriter) -> str:
     """The other end's address, for people."""
-    return _text(writer.get_extra_info("peername"))
+    return text_of(writer.get_extra_info("peername"))
 
 
 async def _dial(
@@ -495,11 +480,6 @@ def _identify(writer: asyncio.StreamWriter) -> tuple[Identity, datetime]:
 def _set_options(writer: asyncio.StreamWriter, timing: Timing) -> None:
     connection = writer.get_extra_info("socket")
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timing.silence_ms)
-
-
-def _text(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
-    host, port = address[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _why(trouble: Exception) -> str:

@@ -17,8 +17,9 @@ import pytest
 from reconciler.codec.messages import FRAME_BYTES_MAX, Request, Response, encode
 from reconciler.model.errors import Corrupt, Refused, Unreachable
 from reconciler.runtime import clock, pki, stream
+from reconciler.runtime.address import parse_address
 from reconciler.runtime.pki import Credentials, Role
-from reconciler.runtime.stream import Timing, connect, parse_address, serve
+from reconciler.runtime.stream import Timing, connect, serve
 from tests.runtime.members import authority, forged, member, trusting
 
 QUICK = Timing(handshake_ms=1_000, keepalive_ms=50, silence_ms=300, frame_ms=600)

@@ -46,7 +46,7 @@ from reconciler.model.errors import ReconcilerError, Refused
 from reconciler.model.ids import BootId, Millis, NodeName, ServiceName
 from reconciler.model.intent import Kind
 from reconciler.ports import ResourceAgent
-from reconciler.resources import leftovers
+from reconciler.resources import leftovers, reaper
 from reconciler.resources.registry import hands as hands_of_this_node
 from reconciler.runtime import clock, log
 from reconciler.runtime.address import Address, parse_address
@@ -236,6 +236,7 @@ async def serve(settings: Settings, hands: Mapping[Kind, ResourceAgent] | None =
     Credentials.load(settings.pki, Role.AGENT, settings.node)
     boot = boot_of(settings.run)
     journal, found = Journal.open(settings.state, settings.node, boot)
+    let_orphans_be = reaper.adopt_orphans()
     try:
         for trouble in found.troubles:
             events.error("journal", reason=trouble)
@@ -249,6 +250,7 @@ async def serve(settings: Settings, hands: Mapping[Kind, ResourceAgent] | None =
         await agent.run(Booted(memory=found.memory), stop)
         await own.close()
     finally:
+        let_orphans_be()
         journal.close()
 
 

@@ -8,6 +8,7 @@ service has one operation, and that the journal makes the same memory. Here: wha
 from dataclasses import replace
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -239,4 +240,9 @@ class Histories(RuleBasedStateMachine):
 
 
 TestHistories = Histories.TestCase
-TestHistories.settings = settings(max_examples=70, stateful_step_count=50, deadline=None)
+TestHistories.settings = settings(max_examples=35, stateful_step_count=50, deadline=None)
+
+
+@pytest.mark.slow
+class TestManyHistories(Histories.TestCase):
+    settings = settings(max_examples=400, stateful_step_count=60, deadline=None)

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 
 from reconciler.core.executor import Memory, remember
+from reconciler.core.executor import memory as memories
 from reconciler.core.executor.memory import (
-    STEPS_MAX,
     BlockKept,
     CopyKept,
     DefinitionsKept,
@@ -193,10 +193,11 @@ def test_a_place_that_cannot_be_used_is_refused(tmp_path):
 
 
 def test_the_file_stays_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr(journals, "GROWTH_BYTES", 50_000)
+    monkeypatch.setattr(journals, "GROWTH_BYTES", 20_000)
+    monkeypatch.setattr(memories, "STEPS_MAX", 100)
     journal, _ = Journal.open(tmp_path, ALPHA, BOOT)
     memory, sizes = Memory(), []
-    for number in range(STEPS_MAX + 100):
+    for number in range(400):
         step = order(ActionKind.STOP, WEB, attempt=number)
         result = StepResult(key=step.key, outcome=Outcome(verdict=Verdict.STOPPED))
         records = (
@@ -209,8 +210,8 @@ def test_the_file_stays_bounded(tmp_path, monkeypatch):
         journal.write(records, memory, durable=False)
         sizes.append((tmp_path / "journal").stat().st_size)
     journal.close()
-    assert len(memory.steps) == STEPS_MAX
-    assert max(sizes) < 2.5 * STEPS_MAX * 600
+    assert len(memory.steps) == 100
+    assert max(sizes) < 3 * (100 * 600 + 20_000)
     assert opened(tmp_path).memory == memory
 
 

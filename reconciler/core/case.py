@@ -69,7 +69,7 @@ class Case:
         held = service is not None and service.maintenance
         if (
             alive
-            and copy.certainty is Certainty.OBSERVED
+            and (copy.certainty is Certainty.OBSERVED or self.tried(copy))
             and not copy.blocked
             and not node.maintenance
             and not held
@@ -77,6 +77,11 @@ class Case:
             self.free[spot] = copy
         else:
             self.fixed[spot] = copy
+
+    @staticmethod
+    def tried(copy: Copy) -> bool:
+        """Its monitor could not tell, twice: it may be stopped, and counts as running until then."""
+        return copy.certainty is Certainty.UNKNOWN and copy.failed
 
     def reliable(self, spot: Spot) -> bool:
         """A copy that nobody may touch, and that runs well."""

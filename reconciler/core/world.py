@@ -140,7 +140,7 @@ def _is_free(copy: Copy, node_index: Mapping[NodeName, int], touchable: Mask) ->
     return (
         at is not None
         and bool(touchable >> at & 1)
-        and copy.certainty is Certainty.OBSERVED
+        and copy.tangible
         and copy.blocked is None
     )
 
@@ -162,7 +162,7 @@ def _sort_copies(
         match states[at].liveness:
             case Liveness.ALIVE:
                 free = (
-                    copy.certainty is Certainty.OBSERVED
+                    copy.tangible
                     and copy.blocked is None
                     and not service.maintenance
                     and not maintenance & bit

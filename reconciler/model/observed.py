@@ -54,11 +54,22 @@ class Copy:
     role: Role = Role.STARTED
     certainty: Certainty = Certainty.OBSERVED
     failed: bool = False
-    """It runs, or half runs, and its monitor says that it is broken: it needs a stop before a start."""
+    """It runs, or half runs, and its monitor says that it is broken: it needs a stop before a start.
+
+    Together with UNKNOWN: its monitor could not tell, twice. It is stopped like a broken one, and counts
+    as running until that stop is verified.
+    """
     digest: Digest | None = None
     """Of the definition that it was started with; None if it was found running (adopted)."""
     blocked: str | None = None
     """Why no action may touch it, such as a failed stop; it occupies its node."""
+
+    @property
+    def tangible(self) -> bool:
+        """Whether there is something to act on: it was seen, or was seen to have gone wrong."""
+        return self.certainty is Certainty.OBSERVED or (
+            self.certainty is Certainty.UNKNOWN and self.failed
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -381,7 +381,7 @@ def dev(  # noqa: PLR0913, PLR0917
 
 
 def main() -> None:
-    """Run the command line; the `reconcile` script calls this."""
+    """Run the command line; `reconciler.cli.start` calls this."""
     command = typer.main.get_command(app)
     for option in command.params:
         if isinstance(option, TyperOption) and option.name == "show_completion":

@@ -110,10 +110,19 @@ class VipHand:
         return await _limited(lambda deadline: self._stop(service, context, deadline), context)
 
     async def probe(self, service: Service, context: OperationContext) -> Outcome:
-        """Look at the kernel's list of addresses."""
+        """Look at the kernel's list of addresses; where it is held, say so to the neighbours again.
+
+        A node that comes back from a silence may be the one that keeps the address: the other has announced
+        it last and is gone, and nobody else would tell the neighbours before they forget by themselves.
+        """
 
         async def look(_: Deadline) -> Outcome:
-            return Wanted.read(service, context).judge(await netlink.read())
+            wanted = Wanted.read(service, context)
+            network = await netlink.read()
+            outcome = wanted.judge(network)
+            if outcomes.runs(outcome):
+                _remind(wanted.address, network)
+            return outcome
 
         return await _limited(look, context, if_unusable=Verdict.UNKNOWN)
 
@@ -211,6 +220,13 @@ async def _limited(
         return Outcome(verdict=if_unusable, reason=str(trouble), definite=True)
     except OSError as trouble:
         return Outcome(verdict=if_unusable, reason=str(trouble), took_ms=deadline.took_ms())
+
+
+def _remind(address: Address, network: Network) -> None:
+    for link, _ in network.holders(address):
+        if link.neighbours:
+            with contextlib.suppress(OSError):
+                neighbours.announce_once(link.name, link.mac, address)
 
 
 def _keep_secondaries(link: Link) -> None:

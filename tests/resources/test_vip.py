@@ -101,6 +101,31 @@ def test_neighbours_hear_of_it_five_times_and_can_reach_it(wire, tmp_path, addre
     assert times[-1] - times[0] > 1
 
 
+def test_every_look_at_a_held_address_reminds_the_neighbours(wire, tmp_path):
+    """Another node may have announced it last, and let go of it since."""
+    context = scripts.context(tmp_path)
+    with contextlib.closing(sniffer(wire.there, frames.ETHERTYPE_ARP)) as ear:
+
+        async def heard() -> bool:
+            async with asyncio.timeout(2):
+                while not is_announcement(
+                    await asyncio.get_running_loop().sock_recv(ear, 2048), FOUR
+                ):
+                    pass
+            return True
+
+        async def story(hand):
+            assert (await hand.start(vip(FOUR), context)).verdict is Verdict.RUNNING
+            await hand.close()  # whatever the start still had to announce
+            with contextlib.suppress(BlockingIOError):
+                while ear.recv(2048):
+                    pass
+            assert (await hand.probe(vip(FOUR), context)).verdict is Verdict.RUNNING
+            assert await heard()
+
+        with_hand(story)
+
+
 def is_announcement(frame: bytes, address: str) -> bool:
     mac = frame[6:12]
     return frame[: len(frames.announcement(ip_address(address), mac))] == frames.announcement(

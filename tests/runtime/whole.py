@@ -27,13 +27,19 @@ sys.exit(run_controller(Options(source=source, branch=branch, path=path, state=P
 """
 _SCRIPT = """#!/bin/sh
 # start|stop|status NAME: a service that sleeps, and notes every start and stop.
+# Files beside its pid make it misbehave: NAME.hang (status), NAME.lie (stop), NAME.noise (status).
 pid="$RECONCILE_RUN/$2.pid"
 case "$1" in
   start) echo "start $2" >> "$RECONCILE_RUN/log"
     setsid sleep 100000 >/dev/null 2>&1 </dev/null &
     echo $! > "$pid";;
-  stop) echo "stop $2" >> "$RECONCILE_RUN/log"; [ -f "$pid" ] && kill -9 "$(cat "$pid")"; rm -f "$pid";;
-  status) [ -f "$pid" ] && kill -0 "$(cat "$pid")" 2>/dev/null || exit 3;;
+  stop) echo "stop $2" >> "$RECONCILE_RUN/log"
+    [ -f "$RECONCILE_RUN/$2.lie" ] && exit 0
+    [ -f "$pid" ] && kill -9 "$(cat "$pid")"; rm -f "$pid";;
+  status)
+    [ -f "$RECONCILE_RUN/$2.hang" ] && sleep 1000
+    [ -f "$RECONCILE_RUN/$2.noise" ] && head -c 50000000 /dev/zero
+    [ -f "$pid" ] && kill -0 "$(cat "$pid")" 2>/dev/null || exit 3;;
 esac
 exit 0
 """
@@ -83,10 +89,9 @@ class Whole:
         commands = ", ".join(
             f"{verb}: {self.script} {verb} {name}" for verb in ("start", "stop", "status")
         )
-        return (
-            f"  {name}: {{script: {{{commands}, pidfile: {name}.pid}}, "
-            f"monitor: {{every: 2s, timeout: 10s}}{', ' + more if more else ''}}}"
-        )
+        if "monitor:" not in more:
+            more = ", ".join(filter(None, ("monitor: {every: 2s, timeout: 10s}", more)))
+        return f"  {name}: {{script: {{{commands}, pidfile: {name}.pid}}, {more}}}"
 
     def write(self, *services, **more):
         (self.files / "cluster.yaml").write_text(self.text(services, **more))

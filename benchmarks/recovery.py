@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "e2e")
 from typing import Self
 
 from driver import NODES, Dev, until, visit
+
 from reconciler.runtime.client import Client
 
 HEARTBEATS = {"500 ms": "", "100 ms": "heartbeat: {every: 100ms}\n"}
@@ -34,7 +35,7 @@ def main() -> None:
     print(f"{'milliseconds':56} {'n':>3} {'min':>7} {'median':>7} {'max':>7}")
     for words, line in HEARTBEATS.items():
         with tempfile.TemporaryDirectory(prefix="reconcile-benchmark-") as folder:
-            dev = Dev(Path(folder), network="10.80.0")
+            dev = Dev(Path(folder), network=f"10.253.{os.getpid() % 250}")
             dev.prepare()
             dev.edit("\nfencing:", f"\n{line}fencing:")
             try:

@@ -11,7 +11,8 @@ from driver import AS_NOBODY, RECONCILE, Dev
 
 from reconciler.runtime.dev.cluster import can_isolate
 
-NUMBER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+A, B = divmod(os.getpid() % (60 * 250), 250)
+"""Halves of addresses that no other test run on this machine has at the same time."""
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +20,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
     """A quickstart cluster with everything applied; tests leave it converged."""
     if not can_isolate():
         pytest.skip("needs root and namespaces")
-    dev = Dev(tmp_path_factory.mktemp("shared"), network=f"10.78.{NUMBER}")
+    dev = Dev(tmp_path_factory.mktemp("shared"), network=f"10.{64 + A}.{B}")
     dev.prepare()
     try:
         dev.start()
@@ -34,7 +35,7 @@ def fresh(tmp_path: Path) -> Iterator[Dev]:
     """A quickstart cluster that has not been started."""
     if not can_isolate():
         pytest.skip("needs root and namespaces")
-    yield from prepared(Dev(tmp_path, network=f"10.79.{NUMBER}"))
+    yield from prepared(Dev(tmp_path, network=f"10.{128 + A}.{B}"))
 
 
 @pytest.fixture
@@ -50,7 +51,9 @@ def plain() -> Iterator[Dev]:
             ).returncode
         )
         options = () if reached else ("--plain",)
-        yield from prepared(Dev(Path(folder), network="10.79.255", options=options, nobody=reached))
+        yield from prepared(
+            Dev(Path(folder), network=f"10.{188 + A}.{B}", options=options, nobody=reached)
+        )
 
 
 def prepared(dev: Dev) -> Iterator[Dev]:

@@ -39,6 +39,8 @@ def test_after_ctrl_c_nothing_is_left(fresh: Dev) -> None:
     assert fresh.end() == 0
     assert_gone(fresh, facts)
     assert fresh.run("status").returncode == 1
+    fresh.start()  # at once, on the same network
+    assert fresh.end() == 0
 
 
 @real

@@ -77,6 +77,7 @@ class Cluster:
         """
         await asyncio.to_thread(self._issue_certificates)
         if self._wires is not None:
+            await asyncio.to_thread(network.remove_uplink, self._wires)
             await asyncio.to_thread(network.refuse_if_used, self._wires)
             self._holder = Machine(self._switch_build(), lambda _: None)
             await self._holder.boot("")
@@ -94,6 +95,8 @@ class Cluster:
         """Cut the power of everything; nothing that was started lives on."""
         machines = [*self._machines.values(), *([self._holder] if self._holder else [])]
         await asyncio.gather(*(machine.cut() for machine in machines))
+        if self._wires is not None:
+            await asyncio.to_thread(network.remove_uplink, self._wires)
 
     async def boot(self, name: str) -> None:
         """Give a machine its power: another boot id, empty private places."""

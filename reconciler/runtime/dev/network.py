@@ -6,6 +6,7 @@ takes it away with the namespace. Law: nothing is added to a network that this m
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,7 @@ from ipaddress import (
 )
 
 from pyroute2 import IPRoute, netns
+from pyroute2.netlink.exceptions import NetlinkError
 
 from reconciler.model.errors import Refused
 from reconciler.model.ids import NodeName
@@ -97,6 +99,15 @@ def refuse_if_used(wires: Wiring) -> None:
                 )
 
 
+def remove_uplink(wires: Wiring) -> None:
+    """Take our own port away at once, or what a crashed run left of it; absent is a success.
+
+    The kernel does so too, some time after the switch's namespace has lost its last process.
+    """
+    with IPRoute() as machine:
+        _remove(machine, wires.uplink)
+
+
 class Switch:
     """The bridge, inside the network namespace of process `holder`. Its methods block for milliseconds."""
 
@@ -129,14 +140,16 @@ class Switch:
     def unplug(self, node: NodeName) -> None:
         """Take a node's port away, and with it whatever answered behind it; absent is a success."""
         with _inside(self._namespace) as inside:
-            for index in inside.link_lookup(ifname=self._port(node)):
-                inside.link("del", index=index)
+            _remove(inside, self._port(node))
 
     def carry(self, node: NodeName, *, traffic: bool) -> None:
         """Cut a node's cable, or mend it."""
         with _inside(self._namespace) as inside:
-            for index in inside.link_lookup(ifname=self._port(node)):
-                inside.link("set", index=index, state="up" if traffic else "down")
+            inside.link(
+                "set",
+                index=_index(inside, self._port(node)),
+                state="up" if traffic else "down",
+            )
 
     def _port(self, node: NodeName) -> str:
         return f"port{sorted(self._wires.nodes).index(node)}"  # names of nodes may be too long
@@ -213,6 +226,15 @@ def _card_address(node: NodeName) -> str:
     """The hardware address of a node: the same after every boot, as neighbours remember it."""
     octets = hashlib.sha256(node.encode()).digest()[:5]
     return ":".join(["02", *(f"{octet:02x}" for octet in octets)])
+
+
+def _remove(namespace: IPRoute, name: str) -> None:
+    for index in namespace.link_lookup(ifname=name):
+        try:
+            namespace.link("del", index=index)
+        except NetlinkError as trouble:
+            if trouble.code != errno.ENODEV:  # the kernel was faster, its other end had gone
+                raise
 
 
 def _index(namespace: IPRoute, name: str) -> int:

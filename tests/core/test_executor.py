@@ -160,6 +160,16 @@ def test_a_key_is_done_once_and_answered_again():
     assert node.sent[-1].key == same.key
 
 
+def test_an_acknowledged_order_is_not_done_again_for_a_newer_term():
+    node = settled(WEB, epoch=1)
+    node.order(order(START, WEB, epoch=1))
+    node.finish("web", Verdict.RUNNING)
+    node.tell(Acknowledged(key=order(START, WEB).key))
+    node.connect(epoch=2)
+    node.order(order(START, WEB, epoch=2))
+    assert node.running == {}
+
+
 def test_a_result_is_sent_at_every_connection_until_it_is_acknowledged():
     node = running()
     node.order(order(STOP, WEB))

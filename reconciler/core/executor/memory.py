@@ -1,8 +1,8 @@
 """What an agent must not forget, and the records that make it so.
 
 The memory is exactly the fold of its records: `remember` is the only way to change it, in the running
-brain and when a journal is read again, so the two can never disagree. Bounded: acknowledged orders of
-older terms are dropped, since their term refuses them, and at most `STEPS_MAX` are kept.
+brain and when a journal is read again, so the two can never disagree. Bounded: at most
+`STEPS_MAX` orders are kept, and the oldest acknowledged ones go first.
 """
 
 from collections.abc import Iterator, Mapping
@@ -167,7 +167,7 @@ def remember(memory: Memory, record: Record) -> Memory:
     """Add one record to a memory."""
     match record:
         case TermRaised():
-            return _raised(memory, (record.incarnation, record.epoch))
+            return replace(memory, term=(record.incarnation, record.epoch))
         case DefinitionsKept(services=services, assigned=assigned, maintenance=maintenance):
             return replace(memory, services=services, assigned=assigned, maintenance=maintenance)
         case StepBegun() | StepEnded() | StepAcknowledged():
@@ -200,19 +200,6 @@ def condense(memory: Memory) -> Iterator[Record]:
             yield StepEnded(step=entry.step, result=entry.result)
         if entry.acknowledged:
             yield StepAcknowledged(key=key)
-
-
-def _raised(memory: Memory, term: Term) -> Memory:
-    steps = {
-        key: entry
-        for key, entry in memory.steps.items()
-        if not entry.acknowledged or _term(entry.step) >= term
-    }
-    return replace(memory, term=term, steps=MappingProxyType(steps))
-
-
-def _term(step: Step) -> Term:
-    return (step.incarnation, step.epoch)
 
 
 def _stepped(

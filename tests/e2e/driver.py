@@ -185,8 +185,11 @@ class Dev:
         return found[0] if len(found) == 1 else None
 
     def ready(self, name: str) -> bool:
-        """Whether a node is alive and has looked at itself."""
-        node = self.node(name)
+        """Whether a node is alive and has looked at itself; not, while no controller says so."""
+        try:
+            node = self.node(name)
+        except ReconcilerError:
+            return False
         return node["liveness"] == "alive" and node["ready"]
 
     def _all_ready(self) -> bool:

@@ -105,7 +105,7 @@ def test_a_controller_that_is_down_stops_nothing(shared: Dev) -> None:
         lambda: shared.service_pid(node, "site") not in {None, before},
         20,
     )
-    assert shared.site() == node
+    assert until("the website answers", shared.site) == node
     assert shared.service_pid(ledger_node, "ledger") == ledger
     shared.experiment("boot", "controller")
     until("the controller is back", lambda: shared.run("status").returncode == 0)

@@ -56,7 +56,9 @@ def _context(order: Order, cluster: Cluster, premises: Premises) -> Iterator[Non
         "pki": str(premises.pki),
         "cluster": os.path.relpath(order.files),
     }
-    CONTEXT.write_bytes(msgspec.json.format(msgspec.json.encode(context)) + b"\n")
+    fresh = CONTEXT.with_suffix(".new")
+    fresh.write_bytes(msgspec.json.format(msgspec.json.encode(context)) + b"\n")
+    fresh.replace(CONTEXT)
     try:
         yield
     finally:

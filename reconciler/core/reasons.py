@@ -188,6 +188,9 @@ class Because:
                 inside = {self._node(at) in rule.nodes, self._node(there) in rule.nodes}
                 if len(inside) > 1:
                     return self._prefer(name, there, rule.origin)
+        for link in self._company(v):
+            if self._beside(link, v, at) != self._beside(link, v, there):
+                return self._prefer(name, there, link.origin)
         return self._prefer(name, there, None)
 
     def _prefer(self, name: str, there: int, origin: Origin | None) -> Reason:
@@ -307,8 +310,18 @@ class Because:
         return bool(standing)
 
     def _worth(self, v: int, at: int) -> int:
+        """What a copy here is worth to its own service, wishes for company included."""
         bit = 1 << at
-        return next((worth for worth, mask in self.problem.variables[v].tiers if mask & bit), 0)
+        worth = next((tier for tier, mask in self.problem.variables[v].tiers if mask & bit), 0)
+        wishes = sum(link.score for link in self._company(v) if self._beside(link, v, at))
+        return worth + wishes * self.problem.scale.preference
+
+    def _company(self, v: int) -> Iterator[Link]:
+        return (link for link in self.problem.links[v] if link.tie is Tie.WISH)
+
+    def _beside(self, link: Link, v: int, at: int) -> bool:
+        other = link.other if link.service == v else link.service
+        return bool(self.seats(other) >> at & 1)
 
     def _node(self, at: int) -> NodeName:
         return self.problem.world.node_names[at]

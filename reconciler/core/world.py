@@ -137,12 +137,7 @@ def read_world(intent: Intent, observed: Observed) -> World:
 
 def _is_free(copy: Copy, node_index: Mapping[NodeName, int], touchable: Mask) -> bool:
     at = node_index.get(copy.node)
-    return (
-        at is not None
-        and bool(touchable >> at & 1)
-        and copy.tangible
-        and copy.blocked is None
-    )
+    return at is not None and bool(touchable >> at & 1) and copy.tangible and copy.blocked is None
 
 
 def _sort_copies(

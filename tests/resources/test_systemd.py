@@ -27,7 +27,9 @@ UNITS = {
         "TimeoutStopSec=1000\n"
     ),
     "spare.service": (
-        "[Service]\nExecStart=/bin/bash -c 'sleep 1000 & exec sleep infinity'\nKillMode=process\n"
+        # Forking: it counts as started only once both of its processes are there.
+        "[Service]\nType=forking\nKillMode=process\nGuessMainPID=no\nPIDFile=/run/spare.pid\n"
+        "ExecStart=/bin/bash -c 'sleep 1000 & sleep infinity & echo $$! > /run/spare.pid'\n"
     ),
     "copy@.service": "[Service]\nExecStart=/bin/sleep infinity\n",
 }

@@ -188,10 +188,8 @@ def _unheard_bans(world: World, rules: Rules, service: Service) -> Iterator[Ban]
 
 def holds(failure: Failure, service: Service, now_ms: Millis) -> bool:
     """Whether a failure still bans its node: often enough, and recent enough."""
-    return (
-        failure.count >= service.failures_max
-        and now_ms < failure.last_ms + service.failures_forget_ms
-    )
+    end_ms = service.forgets_ms(failure.last_ms)
+    return service.gives_up(failure.count) and (end_ms is None or now_ms < end_ms)
 
 
 def _one_line(text: str) -> str:

@@ -64,9 +64,9 @@ def _placement(problem: Problem, assignment: Assignment, because: Because) -> Pl
 def _wake_at(world: World, rules: Rules) -> Millis | None:
     """When the first ban that stands on failures runs out."""
     ends = [
-        failure.last_ms + service.failures_forget_ms
+        service.forgets_ms(failure.last_ms)
         for service in world.services
         for failure in rules.failures.get(service.name, ())
         if holds(failure, service, rules.now_ms)
     ]
-    return Millis(min(ends)) if ends else None
+    return min((end for end in ends if end is not None), default=None)

@@ -134,8 +134,12 @@ def _failure_ban(case: Case, service: Service, node: str) -> str | None:
     for failure in case.failures_of.get(service.name, ()):
         if (
             failure.node == node
+            and service.failures_max is not None
             and failure.count >= service.failures_max
-            and case.now_ms < failure.last_ms + service.failures_forget_ms
+            and (
+                service.failures_forget_ms is None
+                or case.now_ms < failure.last_ms + service.failures_forget_ms
+            )
         ):
             return "nothing starts where it failed too often"
     return None

@@ -37,6 +37,90 @@ class Role(StrEnum):
     PROMOTED = "promoted"
 
 
+class OnFail(StrEnum):
+    """What a failed operation of a copy leads to."""
+
+    RESTART = "restart"
+    IGNORE = "ignore"
+    """The failure is recorded and shown, and changes nothing."""
+    BLOCK = "block"
+    """Nothing is done to the copy until an operator has cleared it."""
+    STOP = "stop"
+    """The service is stopped and starts nowhere until an operator has cleared it."""
+    DEMOTE = "demote"
+    """A promoted copy is demoted, and may be promoted again elsewhere."""
+    STANDBY = "standby"
+    """Everything leaves the node."""
+    FENCE = "fence"
+
+
+class MultipleActive(StrEnum):
+    """What to do with more copies than wanted, found running."""
+
+    STOP_START = "stop-start"
+    """Stop them all, then start the wanted ones: each may have harmed the other."""
+    STOP_UNEXPECTED = "stop-unexpected"
+    """Stop only the ones too many."""
+    STOP_ONLY = "stop-only"
+    BLOCK = "block"
+
+
+class OnLoss(StrEnum):
+    """What to do with what runs when the quorum is lost, or a ticket."""
+
+    STOP = "stop"
+    FREEZE = "freeze"
+    """What runs goes on and is restarted where it is; nothing else starts."""
+    DEMOTE = "demote"
+    FENCE = "fence"
+    IGNORE = "ignore"
+    """Carry on as if nothing were lost (quorum only)."""
+
+
+class Requires(StrEnum):
+    """What a start waits for."""
+
+    FENCING = "fencing"
+    """A quorum, and every unclean node fenced."""
+    QUORUM = "quorum"
+    NOTHING = "nothing"
+
+
+class Orphans(StrEnum):
+    """What to do with copies of services that the intent does not name."""
+
+    STOP = "stop"
+    KEEP = "keep"
+
+
+class NegativeScores(StrEnum):
+    """Whether a node whose scores add up to less than zero is merely the last choice, or none."""
+
+    AVOID = "avoid"
+    FORBID = "forbid"
+
+
+class Packing(StrEnum):
+    """How capacities choose between nodes of equal score."""
+
+    COUNT = "count"
+    """The node with the fewest copies."""
+    ROOM = "room"
+    """The node with the most room left."""
+    FEWEST_NODES = "fewest-nodes"
+    """As few nodes as will do."""
+
+
+class HealthStrategy(StrEnum):
+    """How the health that nodes report decides what may run there."""
+
+    NONE = "none"
+    MIGRATE_ON_RED = "migrate-on-red"
+    ONLY_GREEN = "only-green"
+    PROGRESSIVE = "progressive"
+    CUSTOM = "custom"
+
+
 class Safety(StrEnum):
     """Whether a second copy is a disaster or a nuisance."""
 
@@ -95,6 +179,8 @@ class Operation:
 
     timeout_ms: Millis
     every_ms: Millis = Millis(0)
+    on_fail: OnFail | None = None
+    """None: a failed stop leads to a fence where one is possible, else to a block; all else restarts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,9 +197,19 @@ class Service:
     secrets: Pairs = ()
     """Parameter name to secret name; the value is resolved on the node and never leaves it."""
     replicas: int | None = 1
-    """Wanted copies, at most one on a node; None means one on every eligible node."""
+    """Wanted copies; None means one on every eligible node."""
+    replicas_per_node: int = 1
+    """Most copies on one node."""
+    promotable: bool = False
+    """Its copies have roles."""
     promoted: int = 0
     """How many of the copies are promoted; 0 for a service without roles."""
+    interleave: bool = True
+    """Copies that depend on one another do so node by node; else each waits for all of the other's."""
+    ordered: bool = False
+    """Its copies start and stop one after the other."""
+    notify: bool = False
+    """Its copies are told before and after the others change."""
     safety: Safety = Safety.EXCLUSIVE
     priority: int = 0
     rank: int = 0
@@ -125,14 +221,38 @@ class Service:
     """False: it should not run anywhere (it stays known and is stopped)."""
     maintenance: bool = False
     """Nothing is done to it: no action, no monitor."""
+    managed: bool = True
+    """False: it is watched and never touched."""
+    critical: bool = True
+    """False: where it cannot run, what it depends on does not move for its sake."""
+    multiple_active: MultipleActive = MultipleActive.STOP_UNEXPECTED
+    migratable: bool = False
+    """A healthy copy moves live, where nothing that it needs must stop meanwhile."""
+    reloadable: tuple[str, ...] = ()
+    """Parameters that a running copy takes over with a reload, sorted."""
+    requires: Requires = Requires.FENCING
     start: Operation = Operation(timeout_ms=Millis(60_000))
     stop: Operation = Operation(timeout_ms=Millis(60_000))
+    promote: Operation = Operation(timeout_ms=Millis(60_000))
+    demote: Operation = Operation(timeout_ms=Millis(60_000))
     monitor: Operation = Operation(timeout_ms=Millis(20_000), every_ms=Millis(10_000))
-    failures_max: int = 3
-    """Failures on one node, restarts in place included, after which that node is banned."""
-    failures_forget_ms: Millis = Millis(600_000)
-    """Failures are forgotten after this long without another one."""
+    monitor_promoted: Operation | None = None
+    """For promoted copies, where it differs from `monitor`."""
+    failures_max: int | None = 3
+    """Failures on one node, restarts in place included, after which that node is banned; None: never."""
+    failures_forget_ms: Millis | None = Millis(600_000)
+    """Failures are forgotten after this long without another one; None: only when cleared."""
     origin: Origin | None = field(default=None, compare=False)
+
+    def gives_up(self, failures: int) -> bool:
+        """Whether so many failures ban a node."""
+        return self.failures_max is not None and failures >= self.failures_max
+
+    def forgets_ms(self, last_ms: Millis) -> Millis | None:
+        """When failures, the last of them at `last_ms`, are forgotten; None: never by themselves."""
+        if self.failures_forget_ms is None:
+            return None
+        return Millis(last_ms + self.failures_forget_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +264,10 @@ class Group:
 
     name: GroupName
     members: tuple[ServiceName, ...]
+    ordered: bool = True
+    """False: members start and stop in any order, and none waits for another."""
+    colocated: bool = True
+    """False: members need not share a node."""
     origin: Origin | None = field(default=None, compare=False)
 
 
@@ -160,14 +284,22 @@ class Colocation:
     strength: Strength = Mandate.REQUIRED
     dependent_role: Role | None = None
     primary_role: Role | None = None
+    influence: bool = True
+    """False: a primary that runs does not move for the dependent's sake."""
+    attribute: str = ""
+    """Label that the two nodes share, such as `rack`; empty means the node itself."""
     origin: Origin | None = field(default=None, compare=False)
 
 
 class OrderingKind(StrEnum):
-    """Required: `then` runs only if `first` does, and restarts with it. Optional: only within one plan."""
+    """Required: `then` runs only if `first` does, and restarts with it. Optional: only within one plan.
+
+    Serialize: never both at once, in whichever order.
+    """
 
     REQUIRED = "required"
     OPTIONAL = "optional"
+    SERIALIZE = "serialize"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +311,37 @@ class Ordering:
     kind: OrderingKind = OrderingKind.REQUIRED
     first_action: str = "start"
     then_action: str = "start"
+    symmetrical: bool = True
+    """Stops come in the reverse order, and what depends on `first` stops with it."""
+    minimum: int | None = None
+    """How many copies of `first` are enough; None: one, and all that start are waited for."""
+    any_of: tuple[str, ...] = ()
+    """More services than `first`, any one of which will do."""
     origin: Origin | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketRule:
+    """A service or a group that may run only while this site holds a ticket."""
+
+    ticket: str
+    service: str
+    role: Role | None = None
+    """Only copies in this role need the ticket."""
+    on_loss: OnLoss = OnLoss.STOP
+    origin: Origin | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """How node attributes named `health-...` (red, yellow, green or a number) count."""
+
+    strategy: HealthStrategy = HealthStrategy.NONE
+    base: int = 0
+    green: int = 0
+    yellow: int = 0
+    red: int = -1_000_000
+    """Scores of -1000000 or less forbid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,10 +371,28 @@ class FenceDevice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FenceLevel:
+    """Devices that together fence some nodes; the next level is tried when this one fails."""
+
+    nodes: tuple[NodeName, ...]
+    level: int
+    devices: tuple[str, ...]
+    origin: Origin | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fencing:
     """How silent nodes are dealt with; without devices the operators have accepted a split brain."""
 
     devices: tuple[FenceDevice, ...] = ()
+    levels: tuple[FenceLevel, ...] = ()
+    """Which devices together fence a node, the lowest level first; empty: any device that can."""
+    action: str = "reboot"
+    """What is done to a node: `reboot` or `off`."""
+    unseen: bool = True
+    """Nodes that were never heard are fenced too: anything may run there."""
+    priority_delay_ms: Millis = Millis(0)
+    """Head start, without a majority, of the side that runs what matters most."""
     accept_split_brain: bool = False
 
 
@@ -239,7 +419,13 @@ class Intent:
     colocations: tuple[Colocation, ...] = ()
     orderings: tuple[Ordering, ...] = ()
     locations: tuple[Location, ...] = ()
+    tickets: tuple[TicketRule, ...] = ()
     when_equal: WhenEqual = WhenEqual.STAY
+    packing: Packing = Packing.COUNT
+    negative_scores: NegativeScores = NegativeScores.AVOID
+    orphans: Orphans = Orphans.STOP
+    on_quorum_loss: OnLoss = OnLoss.FREEZE
+    health: Health = Health()
     fencing: Fencing = Fencing()
     heartbeat: Heartbeat = Heartbeat()
     witnesses: tuple[str, ...] = ()

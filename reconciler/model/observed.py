@@ -19,6 +19,8 @@ class Liveness(StrEnum):
     ALIVE = "alive"
     SUSPECT = "suspect"
     LOST = "lost"
+    DOWN = "down"
+    """Left the cluster in an orderly way, or was fenced: nothing runs there, and that is proven."""
     UNKNOWN = "unknown"
     """Not heard since this controller started."""
 
@@ -40,6 +42,12 @@ class NodeState:
     boot: BootId | None = None
     probed: frozenset[ServiceName] = frozenset()
     attributes: Pairs = ()
+    standby: bool = False
+    """An operator's override: nothing may run here."""
+    leaving: bool = False
+    """It is shutting down: everything leaves, and nothing comes."""
+    condemned: str = ""
+    """Why it must be fenced whatever else is known of it; empty when it need not."""
     heard_ms: Millis | None = field(default=None, compare=False)
     """When it was last heard."""
 
@@ -59,8 +67,14 @@ class Copy:
     Together with UNKNOWN: its monitor could not tell, twice. It is stopped like a broken one, and counts
     as running until that stop is verified.
     """
+    failed_operation: str = ""
+    """Which operation says that it is broken: start, stop, promote, demote or monitor (empty: a look)."""
     digest: Digest | None = None
     """Of the definition that it was started with; None if it was found running (adopted)."""
+    fixed_digest: Digest | None = None
+    """Of the part of that definition which no reload can change."""
+    migrating_from: NodeName | None = None
+    """The node that a live migration to here was under way from, when it was cut off."""
     blocked: str | None = None
     """Why no action may touch it, such as a failed stop; it occupies its node."""
 
@@ -86,6 +100,24 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PromotionScore:
+    """How fit the copy of a service on a node is to be promoted, as its agent says."""
+
+    service: ServiceName
+    node: NodeName
+    score: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketState:
+    """Whether this site holds a ticket. In standby it is held, and is about to be given up."""
+
+    ticket: str
+    granted: bool
+    standby: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
     """Every fact that a decision may rest on.
 
@@ -97,5 +129,9 @@ class Observed:
     nodes: tuple[NodeState, ...]
     copies: tuple[Copy, ...] = ()
     failures: tuple[Failure, ...] = ()
+    promotion_scores: tuple[PromotionScore, ...] = ()
+    """A copy without one may not be promoted, unless a location for that role says so."""
+    tickets: tuple[TicketState, ...] = ()
+    """A ticket that is not here is not held."""
     quorate: bool = True
     """Whether whoever took this hears a majority of the votes."""

@@ -225,8 +225,12 @@ def _setting(service: Service) -> tuple[str, ...]:
         f"a look takes at most {duration(monitor.timeout_ms)}",
         f"a start at most {duration(service.start.timeout_ms)}",
         f"a stop at most {duration(service.stop.timeout_ms)}",
-        f"a node is banned after {amount(service.failures_max, 'failure')}",
-        f"failures are forgotten after {duration(service.failures_forget_ms)}",
+        "failures never ban a node"
+        if service.failures_max is None
+        else f"a node is banned after {amount(service.failures_max, 'failure')}",
+        "failures are forgotten only when cleared"
+        if service.failures_forget_ms is None
+        else f"failures are forgotten after {duration(service.failures_forget_ms)}",
     )
 
 

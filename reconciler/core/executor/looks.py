@@ -162,7 +162,7 @@ def _fail(turn: Turn, name: ServiceName, operation: str, outcome: Outcome) -> No
     earlier = turn.failure(name)
     count = 1 + (earlier.count if earlier is not None else 0)
     if outcome.definite:
-        count = max(count, turn.services[name].definition.failures_max)
+        count = max(count, turn.services[name].definition.failures_max or 0)
     failure = Failure(
         service=name,
         node=turn.state.node,

@@ -72,7 +72,7 @@ def repair_at(here: Here) -> Millis | None:
         return None
     if failure is None:
         return here.alone_ms
-    if failure.count >= held.definition.failures_max:
+    if held.definition.gives_up(failure.count):
         return None
     return Millis(max(here.alone_ms, failure.last_ms + back_off(failure.count)))
 
@@ -85,11 +85,10 @@ def back_off(count: int) -> int:
 
 
 def forget_at(here: Here) -> Millis | None:
-    """When the failures are forgotten, if no other one comes; 0 in the intent means never."""
-    after_ms = here.held.definition.failures_forget_ms
-    if here.failure is None or after_ms <= 0:
+    """When the failures are forgotten, if no other one comes."""
+    if here.failure is None:
         return None
-    return Millis(here.failure.last_ms + after_ms)
+    return here.held.definition.forgets_ms(here.failure.last_ms)
 
 
 def due(here: Here) -> Millis | None:

@@ -1,0 +1,95 @@
+"""How Pacemaker writes truth, scores, durations and roles.
+
+Each function reads one kind of text as Pacemaker's own library does: without regard to case, passing over
+what trails a number, and falling back where it falls back. None of them ever fails.
+"""
+
+import re
+from typing import Final
+
+from reconciler.model.ids import Millis
+
+INFINITY: Final = 1_000_000
+
+_TRUE = frozenset({"true", "on", "yes", "y", "1"})
+_FALSE = frozenset({"false", "off", "no", "n", "0"})
+_UNITS_MS: Final = {
+    "": 1000,
+    "s": 1000,
+    "sec": 1000,
+    "ms": 1,
+    "msec": 1,
+    "m": 60_000,
+    "min": 60_000,
+    "h": 3_600_000,
+    "hr": 3_600_000,
+}
+_ROLES: Final = {
+    "started": "started",
+    "stopped": "stopped",
+    "master": "promoted",
+    "promoted": "promoted",
+    "slave": "unpromoted",
+    "unpromoted": "unpromoted",
+}
+_ISO = re.compile(
+    r"P(?:(?P<years>\d+)Y)?(?:(?P<months>\d+)M)?(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
+    r"(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)S)?)?"
+)
+_ISO_UNITS_S: Final = {
+    "years": 365 * 86_400,
+    "months": 30 * 86_400,
+    "weeks": 7 * 86_400,
+    "days": 86_400,
+    "hours": 3_600,
+    "minutes": 60,
+    "seconds": 1,
+}
+
+
+def truth(text: str, *, default: bool) -> bool:
+    """A truth value; what is neither true nor false is the default."""
+    word = text.strip().lower()
+    if word in _TRUE:
+        return True
+    return False if word in _FALSE else default
+
+
+def score(text: str, default: int = 0) -> int:
+    """A score between -INFINITY and INFINITY, which is one million."""
+    word = text.strip()
+    match word.lower():
+        case "infinity" | "+infinity":
+            return INFINITY
+        case "-infinity" | "red":
+            return -INFINITY
+        case "yellow" | "green":
+            return 0
+    return max(-INFINITY, min(INFINITY, integer(word, default)))
+
+
+def integer(text: str, default: int = 0) -> int:
+    """The whole number at the beginning of a text."""
+    found = re.match(r"\s*([+-]?[0-9]{1,18})", text)
+    return int(found[1]) if found else default
+
+
+def duration_ms(text: str, default_ms: int = 0) -> Millis:
+    """A duration: a number with a unit (seconds without one), or ISO 8601."""
+    word = text.strip()
+    if word.upper().startswith("P"):
+        iso = _ISO.fullmatch(word.upper())
+        parts = iso.groupdict(default="0") if iso else {}
+        return Millis(sum(int(parts[name]) * _ISO_UNITS_S[name] for name in parts) * 1000)
+    found = re.match(r"\+?([0-9]{1,15})\s*([a-z]*)", word.lower())
+    if found is None:
+        return Millis(default_ms)
+    if found[2] in {"us", "usec"}:
+        return Millis(int(found[1]) // 1000)
+    unit_ms = _UNITS_MS.get(found[2])
+    return Millis(default_ms if unit_ms is None else int(found[1]) * unit_ms)
+
+
+def role(text: str) -> str:
+    """A role by its present name (`promoted` for `Master`); empty for any other text."""
+    return _ROLES.get(text.strip().lower(), "")

@@ -73,6 +73,8 @@ class Copy:
     """Of the definition that it was started with; None if it was found running (adopted)."""
     fixed_digest: Digest | None = None
     """Of the part of that definition which no reload can change."""
+    degraded: bool = False
+    """It runs, and its agent says that all is not well with it."""
     migrating_from: NodeName | None = None
     """The node that a live migration to here was under way from, when it was cut off."""
     blocked: str | None = None
@@ -97,6 +99,8 @@ class Failure:
     reason: str
     last_ms: Millis = field(compare=False)
     """When the last of them happened."""
+    fatal: bool = False
+    """No node can do better, since the settings themselves are wrong: it starts nowhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,17 @@ code is UNKNOWN, and unknown is never stopped.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reconciler.model.ids import ActionId, Digest, Epoch, Incarnation, Millis, PlanId, ServiceName
+from reconciler.model.ids import (
+    ActionId,
+    Digest,
+    Epoch,
+    Incarnation,
+    Millis,
+    NodeName,
+    PlanId,
+    ServiceName,
+)
+from reconciler.model.intent import Pairs
 from reconciler.model.plan import ActionKind
 
 
@@ -36,6 +46,12 @@ class Outcome:
     took_ms: Millis = Millis(0)
     definite: bool = False
     """A failure that another try on this node cannot change (not installed, wrong settings)."""
+    fatal: bool = False
+    """A failure that no other node can change either."""
+    degraded: bool = False
+    """It runs, and its agent says that all is not well with it."""
+    promoted: bool = False
+    """A failure of a copy that is, or was, promoted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +76,11 @@ class Step:
     incarnation: Incarnation
     valid_ms: Millis
     """Refused by an agent that reads it later than this after it last heard from the controller."""
+    source: NodeName | None = None
+    """Of a migration: an agent of this name sends the copy, and one of the target's name takes it in."""
+    target: NodeName | None = None
+    notify: Pairs = ()
+    """For services that want to be told: which copies there are, and what the plan does to which."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -132,6 +132,11 @@ class Defaults(Strict):
         json_schema_extra={"default": False},
         description="true: nothing is done to it, no action, no monitor. Default false.",
     )
+    survive: Maybe[Count] = Field(
+        default=None,
+        description="A promise: it runs with any so many nodes lost at once. It decides nothing; "
+        "`reconcile simulate --sweep` tries it.",
+    )
 
 
 class ClusterDefaults(Defaults):

@@ -33,6 +33,7 @@ _HARMLESS = frozenset(
         "start",
         "stickiness",
         "stop",
+        "survive",
     }
 )
 """Settings without which an entry says less, but nothing false: only they are taken out."""

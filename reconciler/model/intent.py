@@ -225,6 +225,8 @@ class Service:
     """False: it is watched and never touched."""
     critical: bool = True
     """False: where it cannot run, what it depends on does not move for its sake."""
+    survive: int | None = None
+    """A promise, which decides nothing: it runs with any so many nodes lost at once. `simulate` tries it."""
     multiple_active: MultipleActive = MultipleActive.STOP_UNEXPECTED
     migratable: bool = False
     """A healthy copy moves live, where nothing that it needs must stop meanwhile."""

@@ -6,16 +6,13 @@ into one message and one status; operators never see a traceback for a mistake o
 """
 
 import os
-import shutil
 import sys
-import traceback
 from collections.abc import Iterable
 from typing import TextIO
 
 from reconciler.cli.exit_codes import ExitCode
 from reconciler.model.errors import BrokenLaw, ReconcilerError, Stale
-from reconciler.render.ink import Line, Span, Tone, clean, line, paint
-from reconciler.render.words import PLAIN_LETTERS
+from reconciler.render.ink import PLAIN_LETTERS, Line, Span, Tone, clean, line, paint
 
 _WIDTH_MAX = 120
 
@@ -53,7 +50,11 @@ def in_colour(stream: TextIO) -> bool:
 
 def width(stream: TextIO) -> int | None:
     """How wide a line may be; None for a pipe, whose lines stay whole."""
-    return min(shutil.get_terminal_size().columns, _WIDTH_MAX) if is_terminal(stream) else None
+    if not is_terminal(stream):
+        return None
+    import shutil
+
+    return min(shutil.get_terminal_size().columns, _WIDTH_MAX)
 
 
 def drawn(lines: Iterable[Line], stream: TextIO) -> str:
@@ -117,6 +118,8 @@ def told(trouble: Exception) -> ExitCode:
 
 
 def _bug(trouble: Exception) -> None:
+    import traceback
+
     if os.environ.get("RECONCILE_DEBUG"):
         traceback.print_exception(trouble)
     frames = traceback.extract_tb(trouble.__traceback__)

@@ -4,7 +4,6 @@ A summary is fixed text, so that it can be searched for; docs/diagnostics.md say
 and how it is put right. Every check reports here and goes on: the operator sees all problems at once.
 """
 
-import difflib
 from collections.abc import Iterable
 from typing import Final
 
@@ -40,6 +39,7 @@ SUMMARIES: Final[dict[str, str]] = {
     "R026": "Address used twice",
     "R027": "Same thing twice in a constraint",
     "R028": "Role of a service without roles",
+    "R029": "Unknown fence device",
     # Contradictions
     "R030": "Orderings form a cycle",
     "R031": "Required together and apart",
@@ -48,17 +48,26 @@ SUMMARIES: Final[dict[str, str]] = {
     "R034": "More promoted copies than replicas",
     "R035": "Members of a group differ in replicas",
     "R036": "Fewer eligible nodes than replicas",
+    "R037": "Minimum larger than replicas",
+    "R038": "Failure cannot lead to this",
     # Safety
     "R040": "Exclusive service without fencing",
     "R041": "Split brain accepted without need",
     "R042": "Best-effort service required to run with an exclusive one",
     "R043": "Heartbeat limits contradict each other",
+    "R044": "Fence asked for without fencing",
+    "R045": "Fencing level given twice",
+    "R046": "Device of a level does not reach its node",
     # Doubtful, but usable
     "R050": "Template is not used",
     "R051": "Demand that no node limits",
+    "R052": "Setting without effect",
 }
 
-WARNINGS: Final = frozenset({"R036", "R041", "R050", "R051"})
+WARNINGS: Final = frozenset(
+    {"R031", "R032", "R033", "R034", "R036", "R037", "R041", "R046", "R050", "R051", "R052"}
+)
+"""What never endangers anything: at worst something does not run, and the plan says why."""
 
 
 class Problems:
@@ -67,9 +76,14 @@ class Problems:
     def __init__(self) -> None:
         self._found: dict[tuple[str, str, Origin | None], Diagnostic] = {}
 
-    def add(self, code: str, detail: str, origin: Origin | None = None) -> None:
-        """Note one problem; the same one at the same place is noted once."""
-        severity = Severity.WARNING if code in WARNINGS else Severity.ERROR
+    def add(
+        self, code: str, detail: str, origin: Origin | None = None, *, harmless: bool = False
+    ) -> None:
+        """Note one problem; the same one at the same place is noted once.
+
+        `harmless` makes a warning of what is an error elsewhere.
+        """
+        severity = Severity.WARNING if harmless or code in WARNINGS else Severity.ERROR
         self._found[code, detail, origin] = Diagnostic(
             code=code, summary=SUMMARIES[code], detail=detail, severity=severity, origin=origin
         )
@@ -91,6 +105,8 @@ def _by_place(found: Diagnostic) -> tuple[str, int, int, str, str]:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """` Did you mean "alpha"?` when something known is spelled much like it, else nothing."""
+    import difflib  # most files have no mistake
+
     close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
     return f" Did you mean {quoted(close[0])}?" if close else ""
 

@@ -7,7 +7,6 @@ colour and how wide is the caller's to say.
 """
 
 import re
-import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -47,6 +46,12 @@ class Line:
 
 
 BLANK = Line()
+
+PLAIN_LETTERS = str.maketrans(
+    {"→": "->", "↑": "^", "↓": "v", "·": ".", "●": "*", "○": "o", "◐": "~", "…": "...", "─": "-",
+     "│": "|", "├": "|", "└": "`", "✓": "+", "✗": "x", "≥": ">="}
+)  # fmt: skip
+"""For terminals and files that cannot take the letters we draw with."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _BODY_MIN = 28
@@ -89,6 +94,8 @@ def _wrapped(item: Line, *, colour: bool, width: int | None) -> list[str]:
         return [lead]
     if width is None or len(lead_text) + len(body) <= width:
         return [lead + _toned(body, item.tone, colour=colour)]
+    import textwrap  # pipes never need it
+
     room = width - len(lead_text)
     if room >= _BODY_MIN or not lead_text.strip():
         first, *rest = textwrap.wrap(body, max(room, _BODY_MIN))

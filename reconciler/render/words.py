@@ -33,12 +33,6 @@ TONES = {
     ActionKind.FENCE: Tone.LOUD_BAD,
 }
 
-PLAIN_LETTERS = str.maketrans(
-    {"→": "->", "↑": "^", "↓": "v", "·": ".", "●": "*", "○": "o", "◐": "~", "…": "...", "─": "-",
-     "│": "|", "├": "|", "└": "`", "✓": "+", "✗": "x", "≥": ">="}
-)  # fmt: skip
-"""For terminals and files that cannot take the letters we draw with."""
-
 
 def advice(reasons: Iterable[Reason], service: str) -> tuple[str, ...]:
     """What an operator can do about a service that does not run, most useful first."""

@@ -1,0 +1,67 @@
+"""What is answered without the command line's library says what the library would say."""
+
+import os
+import subprocess
+import sys
+
+from reconciler.cli import start
+from tests.cli.conftest import spawn
+
+NARROW = {**os.environ, "COLUMNS": "80"}
+
+
+def through_the_library(*words: str, cwd=None) -> subprocess.CompletedProcess[str]:
+    code = "import sys; sys.argv[0] = 'reconcile'; from reconciler.cli.app import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *words],
+        capture_output=True,
+        text=True,
+        env=NARROW,
+        check=False,
+        cwd=cwd,
+    )
+
+
+def test_the_kept_help_is_what_the_commands_say(update):
+    said = through_the_library("--help").stdout
+    if update:
+        start._HELP.write_text(said, encoding="utf-8")
+    assert start._HELP.read_text(encoding="utf-8") == said
+    assert spawn("--help", env=NARROW).stdout == said
+    assert spawn("-h", env=NARROW).stdout == said
+
+
+def test_a_narrow_terminal_has_help_that_fits():
+    done = spawn("--help", env={**os.environ, "COLUMNS": "60"})
+    assert max(map(len, done.stdout.splitlines())) <= 60
+
+
+def test_validate_says_the_same_either_way(place):
+    (place / "bad.yaml").write_text("version: 1\nservices: {a: 3}\n")
+    for name in ("shop.yaml", "bad.yaml", "missing.yaml"):
+        short = spawn("validate", name, cwd=place, env=NARROW)
+        long = through_the_library("validate", name, cwd=place)
+        assert (short.returncode, short.stdout, short.stderr) == (
+            long.returncode,
+            long.stdout,
+            long.stderr,
+        )
+
+
+def test_the_plainest_commands_start_without_the_library(place):
+    code = (
+        "import sys; from reconciler.cli.start import main\n"
+        "for words in (['--help'], ['validate', 'shop.yaml']):\n"
+        "    sys.argv = ['reconcile', *words]\n"
+        "    try: main()\n"
+        "    except SystemExit as ending: print(ending.code, 'typer' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=place,
+        env=NARROW,
+    )
+    assert done.stdout.count("0 False") == 2

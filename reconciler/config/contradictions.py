@@ -135,10 +135,10 @@ class Together:
         self._needed_by: dict[Point, set[Point]] = {}
         members = members_of(intent)
         for group in intent.groups:
-            for first, then in pairwise(group.members):
+            for first, then in pairwise(group.members) if group.colocated else ():
                 self._add((then, None), (first, None), group.origin)
         for colocation in intent.colocations:
-            if colocation.strength is Mandate.REQUIRED:
+            if colocation.strength is Mandate.REQUIRED and not colocation.attribute:
                 self._add_colocation(colocation, members)
 
     def _add_colocation(
@@ -195,7 +195,7 @@ def check_together(intent: Intent, together: Together, problems: Problems) -> No
         if count == 1
     }
     for colocation in intent.colocations:
-        if colocation.strength is not Mandate.FORBIDDEN:
+        if colocation.strength is not Mandate.FORBIDDEN or colocation.attribute:
             continue
         for dependent in members[colocation.dependent]:
             for primary in members[colocation.primary]:
@@ -305,11 +305,12 @@ def check_eligible(intent: Intent, eligibility: Eligibility, problems: Problems)
                 "least one.",
                 service.origin,
             )
-        elif service.replicas is not None and service.replicas > count:
+        elif service.replicas is not None and service.replicas > count * service.replicas_per_node:
             problems.add(
                 "R036",
-                f"Service {quoted(service.name)} wants {service.replicas} copies, at most one on a node, and "
-                f"may run on {count} of the nodes only. Lower `replicas`, or write `all`.",
+                f"Service {quoted(service.name)} wants {service.replicas} copies, at most "
+                f"{service.replicas_per_node} on a node, and may run on {count} of the nodes only. Lower "
+                "`replicas`, or write `all`.",
                 service.origin,
             )
 

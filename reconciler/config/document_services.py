@@ -5,26 +5,47 @@ from typing import Annotated
 
 from pydantic import Field, WithJsonSchema, WrapValidator
 
-from reconciler.config.shapes import MODEL, NAME_SCHEMA, Maybe, Parameters, Strict, names
+from reconciler.config.document_operations import (
+    Demote,
+    Failures,
+    Monitor,
+    MonitorPromoted,
+    Promote,
+    Start,
+    Stop,
+)
+from reconciler.config.shapes import (
+    MODEL,
+    NAME_SCHEMA,
+    Maybe,
+    Parameters,
+    Strict,
+    names,
+    one_or_more,
+    several,
+)
+from reconciler.config.started import Command, Ocf, PidFile, Unit, read_path
 from reconciler.config.values import (
     Amount,
-    Command,
     Count,
-    Duration,
     Flag,
     Interface,
     Name,
-    Ocf,
-    PidFile,
     Points,
     Positive,
     Prefixed,
     Replicas,
-    SafetyWord,
     Stickiness,
-    Unit,
+    read_name,
+)
+from reconciler.config.words import (
+    MultipleActiveWord,
+    NegativeScoresWord,
+    OrphansWord,
+    PackingWord,
+    RequiresWord,
+    SafetyWord,
     WhenEqualWord,
-    read_path,
 )
 
 
@@ -64,34 +85,6 @@ def _vip(value: object, handler: Callable[[object], Vip]) -> Vip:
     return handler({"address": value} if isinstance(value, str) else value)
 
 
-class Monitor(Strict):
-    """How a running service is looked at."""
-
-    every: Maybe[Duration] = Field(default=None, description="Time between two looks.")
-    timeout: Maybe[Duration] = Field(
-        default=None, description="A look that takes longer has failed."
-    )
-
-
-class Deadline(Strict):
-    """How long an operation may take."""
-
-    timeout: Duration = Field(
-        description="An operation that takes longer is killed and has failed."
-    )
-
-
-class Failures(Strict):
-    """When a node is given up for a service."""
-
-    max: Maybe[Positive] = Field(
-        default=None, description="Failures on one node after which it is left for another."
-    )
-    forget_after: Maybe[Duration] = Field(
-        default=None, description="Failures are forgotten after this long without another."
-    )
-
-
 class Defaults(Strict):
     """Settings of every service that does not say otherwise."""
 
@@ -117,8 +110,14 @@ class Defaults(Strict):
     monitor: Maybe[Monitor] = Field(
         default=None, description="How it is looked at. Default every 10s, timeout 20s."
     )
-    start: Maybe[Deadline] = Field(default=None, description="Deadline of a start. Default 60s.")
-    stop: Maybe[Deadline] = Field(default=None, description="Deadline of a stop. Default 60s.")
+    monitor_promoted: Maybe[MonitorPromoted] = Field(
+        default=None,
+        description="How a promoted copy is looked at; what is not said here is as in `monitor`.",
+    )
+    start: Maybe[Start] = Field(default=None, description="Starts. Default timeout 60s.")
+    stop: Maybe[Stop] = Field(default=None, description="Stops. Default timeout 60s.")
+    promote: Maybe[Promote] = Field(default=None, description="Promotions. Default timeout 60s.")
+    demote: Maybe[Demote] = Field(default=None, description="Demotions. Default timeout 60s.")
     failures: Maybe[Failures] = Field(
         default=None, description="When a node is given up. Default max 3, forget-after 10m."
     )
@@ -137,6 +136,51 @@ class Defaults(Strict):
         description="A promise: it runs with any so many nodes lost at once. It decides nothing; "
         "`reconcile simulate --sweep` tries it.",
     )
+    managed: Maybe[Flag] = Field(
+        default=None,
+        json_schema_extra={"default": True},
+        description="false: it is watched and never touched. Default true.",
+    )
+    critical: Maybe[Flag] = Field(
+        default=None,
+        json_schema_extra={"default": True},
+        description="false: where it cannot run, what it depends on does not move for its sake. Default "
+        "true.",
+    )
+    requires: Maybe[RequiresWord] = Field(
+        default=None,
+        json_schema_extra={"default": "fencing"},
+        description="What a start waits for: `fencing` (a quorum, and every unclean node fenced, the "
+        "default), `quorum`, or `nothing`.",
+    )
+    multiple_active: Maybe[MultipleActiveWord] = Field(
+        default=None,
+        json_schema_extra={"default": "stop-unexpected"},
+        description="Where more copies run than wanted: `stop-unexpected` stops those too many (the "
+        "default), `stop-start` stops all and starts anew, `stop-only` stops all, `block` waits for an "
+        "operator.",
+    )
+    migratable: Maybe[Flag] = Field(
+        default=None,
+        json_schema_extra={"default": False},
+        description="true: a healthy copy moves live where that is possible. Default false.",
+    )
+    interleave: Maybe[Flag] = Field(
+        default=None,
+        json_schema_extra={"default": True},
+        description="true: copies that depend on one another do so node by node. false: each waits for all "
+        "of the other's. Default true.",
+    )
+    ordered: Maybe[Flag] = Field(
+        default=None,
+        json_schema_extra={"default": False},
+        description="true: copies start and stop one after the other. Default false.",
+    )
+    notify: Maybe[Flag] = Field(
+        default=None,
+        json_schema_extra={"default": False},
+        description="true: copies are told before and after others change. Default false.",
+    )
 
 
 class ClusterDefaults(Defaults):
@@ -147,6 +191,24 @@ class ClusterDefaults(Defaults):
         json_schema_extra={"default": "stay"},
         description="Among equally good placements: `stay` disturbs the fewest services, `spread` balances "
         "first. Default `stay`.",
+    )
+    packing: Maybe[PackingWord] = Field(
+        default=None,
+        json_schema_extra={"default": "count"},
+        description="Among nodes of equal score: `count` takes the one with the fewest copies, `room` the "
+        "one with the most capacity left, `fewest-nodes` as few nodes as will do. Default `count`.",
+    )
+    negative_scores: Maybe[NegativeScoresWord] = Field(
+        default=None,
+        json_schema_extra={"default": "avoid"},
+        description="A node whose scores add up to less than zero is the last choice (`avoid`, the default), "
+        "or none (`forbid`).",
+    )
+    orphans: Maybe[OrphansWord] = Field(
+        default=None,
+        json_schema_extra={"default": "stop"},
+        description="Copies of services that no file names any more: `stop` them (the default), or `keep` "
+        "them.",
     )
 
 
@@ -192,10 +254,23 @@ class Template(Defaults):
         default={}, description="Parameters of the OCF agent. A secret is written {secret: NAME}."
     )
     replicas: Annotated[
-        Replicas, Field(description="Copies wanted, at most one on a node; or `all`.")
+        Replicas, Field(description="Copies wanted; or `all`, one on every eligible node.")
     ] = 1
+    replicas_per_node: Positive = Field(default=1, description="Most copies on one node.")
+    promotable: Flag = Field(
+        default=False,
+        description="true: its copies have roles (OCF only). `promoted` above 0 says so too.",
+    )
     promoted: Count = Field(
         default=0, description="How many of the copies are promoted (OCF only)."
+    )
+    reloadable: Annotated[
+        tuple[str, ...],
+        several(read_name, "a parameter"),
+        one_or_more(NAME_SCHEMA),
+    ] = Field(
+        default=(),
+        description="Parameters that a running copy takes over with a reload (OCF only).",
     )
     rank: Points = Field(
         default=0, description="Among services of equal priority, the lowest rank is placed first."
@@ -216,8 +291,26 @@ class Group(Strict):
     members: Annotated[tuple[str, ...], *names(1, None, "A group is a list of services")] = Field(
         description="Services, in the order in which they start."
     )
+    ordered: Flag = Field(
+        default=True,
+        description="false: members start and stop in any order, and none waits for another.",
+    )
+    colocated: Flag = Field(default=True, description="false: members need not share a node.")
     replicas: Maybe[Replicas] = Field(
         default=None, description="Copies of the whole group, or `all`."
+    )
+    replicas_per_node: Maybe[Positive] = Field(
+        default=None, description="Most copies of the whole group on one node."
+    )
+    promotable: Maybe[Flag] = Field(default=None, description="Every member's copies have roles.")
+    promoted: Maybe[Count] = Field(
+        default=None, description="How many copies of the whole group are promoted."
+    )
+    interleave: Maybe[Flag] = Field(
+        default=None, description="Copies of the group depend on others node by node."
+    )
+    notify: Maybe[Flag] = Field(
+        default=None, description="Copies are told before and after others change."
     )
 
 

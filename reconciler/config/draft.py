@@ -42,7 +42,14 @@ class Entry(Generic[T]):
 
 
 Named = dict[str, Entry[T]]
-AnyConstraint = document.Colocation | document.Ordering | document.Location
+AnyConstraint = (
+    document.Colocation
+    | document.Ordering
+    | document.Location
+    | document.Ticket
+    | document.Spread
+    | document.Needs
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,8 +63,11 @@ class Draft:
     templates: Named[document.Template] = field(default_factory=dict)
     constraints: list[Entry[AnyConstraint]] = field(default_factory=list)
     devices: Named[document.Device] = field(default_factory=dict)
+    levels: list[Entry[document.Level]] = field(default_factory=list)
     witnesses: list[Entry[str]] = field(default_factory=list)
     defaults: document.ClusterDefaults = field(default_factory=document.ClusterDefaults)
+    quorum: Entry[document.Quorum] | None = None
+    health: Entry[document.Health] | None = None
     heartbeat: Entry[document.Heartbeat] | None = None
     fencing: Entry[document.Fencing | None] | None = None
     """None: nothing is said of fencing. A body of None: `fencing: none`."""
@@ -74,6 +84,17 @@ class Draft:
         return {*getattr(self, section), *(name for found, name in self.broken if found == section)}
 
 
+_SINGLE = (
+    "cluster",
+    "defaults",
+    "fencing",
+    "accept_split_brain",
+    "quorum",
+    "health",
+    "heartbeat",
+)
+
+
 def join(parts: Iterable[Part], problems: Problems) -> Draft:
     """Join the parts of a cluster, in the order of their files."""
     draft = Draft()
@@ -87,7 +108,7 @@ def join(parts: Iterable[Part], problems: Problems) -> Draft:
                 draft.constraints.append(Entry(body, part, ("constraints",), number))
         for number, name in enumerate(part.document.witnesses):
             draft.witnesses.append(Entry(name, part, ("witnesses",), number))
-        for key in ("cluster", "defaults", "fencing", "accept_split_brain", "heartbeat"):
+        for key in _SINGLE:
             if key in part.document.model_fields_set:
                 entry = Entry(getattr(part.document, key), part, (), key.replace("_", "-"))
                 _join_single(single, entry, problems)
@@ -123,6 +144,8 @@ def _take_single(draft: Draft, single: dict[str, Entry[Any]]) -> None:
         draft.cluster = single["cluster"].body
     if "defaults" in single:
         draft.defaults = single["defaults"].body
+    draft.quorum = single.get("quorum")
+    draft.health = single.get("health")
     draft.heartbeat = single.get("heartbeat")
     draft.accept_split_brain = single.get("accept-split-brain")
     draft.fencing = single.get("fencing")
@@ -132,3 +155,7 @@ def _take_single(draft: Draft, single: dict[str, Entry[Any]]) -> None:
             name: Entry(body, part, ("fencing", "devices"), name)
             for name, body in draft.fencing.body.devices.items()
         }
+        draft.levels = [
+            Entry(body, part, ("fencing", "levels"), number)
+            for number, body in enumerate(draft.fencing.body.levels)
+        ]

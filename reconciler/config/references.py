@@ -22,6 +22,9 @@ class References:
         self._nodes = draft.names("nodes")
         self._services = draft.names("services")
         self._groups = draft.names("groups")
+        self._group_of = {
+            member: entry.body for entry in draft.groups.values() for member in entry.body.members
+        }
         self._labels: dict[tuple[str, str], set[str]] = {}
         for name, entry in draft.nodes.items():
             for pair in entry.body.labels.items():
@@ -83,6 +86,35 @@ class References:
             self._problems.add("R023", detail + self._label_hint(labels), at())
         return tuple(sorted(NodeName(name) for name in found))
 
+    def attribute(self, label: str | None, used_by: str, at: Callable[[], Origin]) -> str:
+        """A label that nodes share or do not; one that no node has is a problem."""
+        if label is None:
+            return ""
+        known = {key for key, _ in self._labels}
+        if label not in known and not self._draft.is_broken("nodes"):
+            hint = did_you_mean(label, known) or " Add it to the `labels` of the nodes."
+            self._problems.add(
+                "R023",
+                f"{used_by} compares nodes by the label {quoted(label)}, and no node has it.{hint}",
+                at(),
+            )
+        return label
+
+    def devices(
+        self, names: Iterable[str], used_by: str, at: Callable[[int], Origin]
+    ) -> tuple[str, ...]:
+        """The fence devices of a list that exist, in its order; unknown ones are reported."""
+        known = self._draft.devices
+        for number, name in enumerate(names):
+            if name not in known:
+                hint = did_you_mean(name, known) or " Add it to `devices`, or correct the name."
+                self._problems.add(
+                    "R029",
+                    f"{used_by} names the device {quoted(name)}, which is not there.{hint}",
+                    at(number),
+                )
+        return tuple(name for name in names if name in known)
+
     def _label_hint(self, labels: dict[str, str]) -> str:
         for key, value in labels.items():
             values = {known for label, known in self._labels if label == key}
@@ -117,9 +149,20 @@ class References:
         if service is None:
             return True  # broken: nothing is known of it, so nothing is claimed
         template = self._draft.templates.get(service.body.template or "")
-        if "promoted" in service.body.model_fields_set or template is None:
-            return service.body.promoted > 0
-        return template.body.promoted > 0
+        if service.body.template and template is None:
+            return True
+        said = [self._group_of.get(name), service.body, template.body if template else None]
+        roles = _first(said, "promotable")
+        return bool(_first(said, "promoted") if roles is None else roles)
+
+
+def _first(bodies: Iterable[document.Group | document.Template | None], name: str) -> object:
+    """What the first of these says of a setting; None if none of them does."""
+    for body in bodies:
+        if body is not None and name in body.model_fields_set:
+            found: object = getattr(body, name)
+            return found
+    return None
 
 
 def check_names(draft: Draft, problems: Problems) -> None:
@@ -182,3 +225,9 @@ def subject(entry: Entry[AnyConstraint]) -> str:
             return "The ordering"
         case document.Location():
             return "The location"
+        case document.Ticket():
+            return "The ticket"
+        case document.Spread():
+            return "The spread"
+        case document.Needs():
+            return "The need"

@@ -52,7 +52,12 @@ class Bonds:
     def tied(self) -> set[str]:
         """Services that do not stand on their own: in a group, or in a required constraint."""
         members = self.members()
-        found: set[str] = {member for group in self.groups for member in group.members}
+        found: set[str] = {
+            member
+            for group in self.groups
+            if group.ordered or group.colocated
+            for member in group.members
+        }
         for colocation in self.colocations:
             if colocation.strength is Mandate.REQUIRED:
                 found |= {colocation.dependent, colocation.primary}
@@ -66,6 +71,8 @@ class Bonds:
         members = self.members()
         found: dict[ServiceName, list[tuple[ServiceName, Origin | None]]] = {}
         for group in self.groups:
+            if not group.colocated:
+                continue
             for first, then in pairwise(group.members):
                 found.setdefault(first, []).append((then, group.origin))
         for colocation in self.colocations:
@@ -145,7 +152,7 @@ def check_fencing(
 
 def _report_none(draft: Draft, intent: Intent, problems: Problems) -> None:
     exclusive = [service for service in intent.services if service.safety is Safety.EXCLUSIVE]
-    none_said = draft.fencing is not None
+    none_said = draft.fencing is not None and draft.fencing.body is None
     problems.add(
         "R040",
         f"{listed(service.name for service in exclusive)} must never run twice, and no fence device can "
@@ -154,4 +161,5 @@ def _report_none(draft: Draft, intent: Intent, problems: Problems) -> None:
         + "Add devices under `fencing`; or give services that may run twice `safety: best-effort`; or write "
         "`fencing: none` and `accept-split-brain: true` to accept two copies after a network split.",
         draft.fencing.origin if draft.fencing else exclusive[0].origin,
+        harmless=draft.fencing is not None and draft.fencing.body is not None,
     )

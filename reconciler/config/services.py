@@ -1,84 +1,29 @@
-"""Services: settings laid over each other - built in, defaults, template, service - and checked by kind.
+"""Services: settled from all that the files say of each, and checked by kind.
 
-Each layer overrides key by key, and inside `monitor`, `failures`, `demand` and `parameters` too. A service
-that names a kind of its own takes it instead of its template's.
+What the copies of a group are like - how many, promoted or not - is said at the group and holds for every
+member.
 """
 
 import posixpath
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from reconciler.config import document
 from reconciler.config.draft import Draft, Entry
 from reconciler.config.problems import Problems, did_you_mean
 from reconciler.config.safety import Said
+from reconciler.config.settings import BUILT_IN, Settings, monitor_promoted, overlay
 from reconciler.config.shapes import Parameters
-from reconciler.config.values import as_json
+from reconciler.config.started import as_json
 from reconciler.config.yaml_tree import quoted
-from reconciler.model.ids import Millis, ServiceName
-from reconciler.model.intent import (
-    Group,
-    Kind,
-    Operation,
-    Pairs,
-    Safety,
-    Service,
+from reconciler.model.ids import ServiceName
+from reconciler.model.intent import Group, Kind, Pairs, Safety, Service
+
+_OF_COPIES = frozenset(
+    {"replicas", "replicas_per_node", "promotable", "promoted", "interleave", "notify"}
 )
-
-Settings = dict[str, Any]
-"""Settings by name, each as the model has it; `kinds`, and the `holder` that says them."""
-
-BUILT_IN: Settings = {
-    "priority": 0,
-    "rank": 0,
-    "stickiness": 100,
-    "safety": None,
-    "enabled": True,
-    "maintenance": False,
-    "survive": None,
-    "replicas": 1,
-    "promoted": 0,
-    "demand": {},
-    "parameters": {},
-    "start": Operation(timeout_ms=Millis(60_000)),
-    "stop": Operation(timeout_ms=Millis(60_000)),
-    "monitor": Operation(timeout_ms=Millis(20_000), every_ms=Millis(10_000)),
-    "max": 3,
-    "forget_after": Millis(600_000),
-    "kinds": (),
-    "holder": None,
-}
-"""What holds where nobody says anything."""
-
-_KINDS = {kind.value: kind for kind in Kind}
-_MERGED = frozenset({"demand", "parameters"})
-_OPERATIONS = frozenset({"start", "stop", "monitor"})
-
-
-def overlay(base: Settings, body: document.Defaults, holder: Entry[Any] | None = None) -> Settings:
-    """Settings with what `body` says laid over them."""
-    found = base.copy()
-    kinds = []
-    for name in body.model_fields_set:
-        said = getattr(body, name)
-        if name in _MERGED:
-            found[name] = {**base[name], **said}
-        elif name in _OPERATIONS:
-            found[name] = _operation(base[name], said)
-        elif name == "failures":
-            found |= {inner: getattr(said, inner) for inner in said.model_fields_set}
-        elif name in _KINDS:
-            kinds.append(_KINDS[name])
-        else:
-            found[name] = said
-    if kinds:
-        found |= {"kinds": tuple(sorted(kinds)), "holder": holder}
-    return found
-
-
-def _operation(base: Operation, said: document.Deadline | document.Monitor) -> Operation:
-    every = said.every if isinstance(said, document.Monitor) else None
-    return Operation(timeout_ms=said.timeout or base.timeout_ms, every_ms=every or base.every_ms)
+"""What a group says for all its members."""
 
 
 class Services:
@@ -144,18 +89,23 @@ class Services:
         self, entry: Entry[document.Service], settings: Settings, safety: Safety
     ) -> Service:
         (kind,) = settings["kinds"]
+        settings = self._with_group(entry, settings)
         parameters, secrets = self._parameters(entry, settings, kind)
-        replicas = self._replicas(entry, settings["replicas"])
-        self._check_promoted(entry, kind, replicas, settings["promoted"])
+        roles = settings["promotable"]
         holder: document.Template = settings["holder"].body
-        return Service(
+        service = Service(
             name=ServiceName(entry.name),
             kind=kind,
             agent=holder.ocf or holder.systemd or "",
             parameters=parameters,
             secrets=secrets,
-            replicas=replicas,
+            replicas=settings["replicas"],
+            replicas_per_node=settings["replicas_per_node"],
+            promotable=settings["promoted"] > 0 if roles is None else roles,
             promoted=settings["promoted"],
+            interleave=settings["interleave"],
+            ordered=settings["ordered"],
+            notify=settings["notify"],
             safety=safety,
             priority=settings["priority"],
             rank=settings["rank"],
@@ -164,46 +114,77 @@ class Services:
             enabled=settings["enabled"],
             maintenance=settings["maintenance"],
             survive=settings["survive"],
+            managed=settings["managed"],
+            critical=settings["critical"],
+            multiple_active=settings["multiple_active"],
+            migratable=settings["migratable"],
+            reloadable=tuple(sorted(settings["reloadable"])),
+            requires=settings["requires"],
             start=settings["start"],
             stop=settings["stop"],
+            promote=settings["promote"],
+            demote=settings["demote"],
             monitor=settings["monitor"],
+            monitor_promoted=monitor_promoted(settings),
             failures_max=settings["max"],
             failures_forget_ms=settings["forget_after"],
             origin=entry.origin,
         )
+        return self._checked(entry, service)
 
-    def _replicas(self, entry: Entry[document.Service], own: int | None) -> int | None:
+    def _with_group(self, entry: Entry[document.Service], settings: Settings) -> Settings:
+        """Settings with what the service's group says of the copies of all its members."""
         group = self._group_of.get(ServiceName(entry.name))
-        if group is None or "replicas" not in group.model_fields_set:
-            return own
-        if "replicas" in entry.body.model_fields_set and own != group.replicas:
-            name = self._group_names[ServiceName(entry.name)]
-            self._problems.add(
-                "R035",
-                f"Service {quoted(entry.name)} asks for {_copies(own)}, and its group {quoted(name)} for "
-                f"{_copies(group.replicas)}. Every member runs wherever its group does: say it at the group "
-                "only.",
-                entry.at("replicas"),
-            )
-        return group.replicas
+        if group is None:
+            return settings
+        said = {name: getattr(group, name) for name in _OF_COPIES & group.model_fields_set}
+        for name in sorted(said.keys() & entry.body.model_fields_set):
+            if settings[name] != said[name]:
+                key = name.replace("_", "-")
+                self._problems.add(
+                    "R035",
+                    f"Service {quoted(entry.name)} says `{key}: {_word(settings[name])}`, and its group "
+                    f"{quoted(self._group_names[ServiceName(entry.name)])} `{key}: {_word(said[name])}`. "
+                    "Every member has its copies wherever its group does: say it at the group only.",
+                    entry.at(key),
+                )
+        return settings | said
 
-    def _check_promoted(
-        self, entry: Entry[document.Service], kind: Kind, replicas: int | None, promoted: int
-    ) -> None:
-        if promoted and kind is not Kind.OCF:
+    def _checked(self, entry: Entry[document.Service], service: Service) -> Service:
+        """The service, once its copies and roles have been found to make sense together."""
+        ocf = service.kind is Kind.OCF
+        if (service.promotable or service.promoted) and not ocf:
+            what = "promoted" if service.promoted else "promotable"
             self._problems.add(
                 "R018",
-                f"Service {quoted(entry.name)} has promoted copies, and only OCF agents know how to "
-                f"promote; its kind is {kind}. Remove `promoted`, or use an OCF agent.",
-                entry.at("promoted"),
+                f"Service {quoted(entry.name)} has {what} copies, and only OCF agents know how to "
+                f"promote; its kind is {service.kind}. Remove `{what}`, or use an OCF agent.",
+                entry.at(what),
             )
-        elif replicas is not None and promoted > replicas:
+        elif service.promoted and not service.promotable:
+            self._problems.add(
+                "R028",
+                f"Service {quoted(entry.name)} wants {service.promoted} promoted, and says that its copies "
+                "have no roles. Remove `promotable: false`, or `promoted`.",
+                entry.at("promotable"),
+            )
+        if service.reloadable and not ocf and entry.body.reloadable:
+            self._problems.add(
+                "R018",
+                f"Service {quoted(entry.name)} has reloadable parameters, and the kind {service.kind} takes "
+                "none; only OCF agents do. Remove `reloadable`.",
+                entry.at("reloadable"),
+            )
+        most = service.replicas
+        if most is not None and service.promoted > most:
             self._problems.add(
                 "R034",
-                f"Service {quoted(entry.name)} wants {promoted} promoted of {_copies(replicas)}. Raise "
-                "`replicas`, or lower `promoted`.",
+                f"Service {quoted(entry.name)} wants {service.promoted} promoted of {_copies(most)}, so all "
+                "of them are promoted and no more. Raise `replicas`, or lower `promoted`.",
                 entry.at("promoted"),
             )
+            return replace(service, promoted=most)
+        return service
 
     def _parameters(
         self, entry: Entry[document.Service], settings: Settings, kind: Kind
@@ -271,7 +252,16 @@ def _vip(vip: document.Vip | None) -> Pairs:
     return tuple(sorted(found.items()))
 
 
-def _copies(replicas: int | None) -> str:
-    if replicas is None:
-        return "a copy on every node"
+def _word(value: bool | int | None) -> str:
+    """A setting as it is written."""
+    match value:
+        case None:
+            return "all"
+        case bool():
+            return "true" if value else "false"
+        case _:
+            return str(value)
+
+
+def _copies(replicas: int) -> str:
     return "1 copy" if replicas == 1 else f"{replicas} copies"

@@ -1,29 +1,29 @@
-"""The small values of the file - durations, sizes, scores, names, addresses, commands - read and checked.
+"""The small values of the file - names, numbers, scores, durations, sizes, addresses - read and checked.
 
 Each reader takes what YAML gave and returns what the model holds, or raises `Wrong` with words for the
 operator: what is accepted, what stands there, and how to write it. Beside each reader stands its JSON
 Schema, so that an editor refuses what `reconcile validate` refuses.
-Knows single values only; what values mean together is checked elsewhere.
+Knows single values only; what values mean together is checked elsewhere. What starts a service is read in
+`started`, and choices between words in `words`.
 """
 
 import ipaddress
-import json
 import re
-import shlex
-from enum import StrEnum
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
 from pydantic import PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from reconciler.config.yaml_tree import quoted
 from reconciler.model.ids import Millis
-from reconciler.model.intent import Mandate, OrderingKind, Role, Safety, Strength, WhenEqual
+from reconciler.model.intent import Mandate, Strength
 
 NAME_PATTERN: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 SCORE_MAX: Final = 1_000_000
 COUNT_MAX: Final = 10_000
 AMOUNT_MAX: Final = 2**60
+LEVEL_MAX: Final = 9
+NEVER: Final = "never"
 
 _NAME = re.compile(NAME_PATTERN)
 
@@ -126,6 +126,18 @@ def read_positive(value: object) -> int:
     return _whole(value, 1, COUNT_MAX, "A whole number")
 
 
+def read_limit(value: object) -> int | None:
+    """A number of failures, or None for never."""
+    if value == NEVER:
+        return None
+    return _whole(value, 1, COUNT_MAX, "A whole number, or the word never,")
+
+
+def read_level(value: object) -> int:
+    """The number of a fencing level."""
+    return _whole(value, 1, LEVEL_MAX, "A whole number")
+
+
 def read_replicas(value: object) -> int | None:
     """A number of copies, or None for one on every eligible node."""
     if value == "all":
@@ -156,6 +168,24 @@ def read_score(value: object) -> Strength:
             "nothing outvotes is written as one of the words."
         )
     return _whole(value, -SCORE_MAX, SCORE_MAX, "A whole number, required or forbidden")
+
+
+def read_below_zero(value: object) -> Strength:
+    """A score that keeps apart: points below zero, or the word forbidden."""
+    score = read_score(value)
+    if score is Mandate.REQUIRED or (not isinstance(score, Mandate) and score >= 0):
+        raise wrong(
+            f"What is spread is kept apart: a score below 0, or forbidden, is needed here, not "
+            f"{shown(value)}. To keep services together, write a colocation or a group."
+        )
+    return score
+
+
+def read_health(value: object) -> int:
+    """Points for the health of a node; forbidden is the score that nothing makes up for."""
+    if value == Mandate.FORBIDDEN.value:
+        return -SCORE_MAX
+    return _whole(value, -SCORE_MAX, SCORE_MAX, "A whole number, or the word forbidden,")
 
 
 # Durations and amounts -------------------------------------------------------------------------------
@@ -191,6 +221,11 @@ def read_duration(value: object) -> Millis:
             f"A duration is at least 1ms, at most 366d, and whole in ms; {shown(value)} is not."
         )
     return Millis(span_ms)
+
+
+def read_patience(value: object) -> Millis | None:
+    """A time span, or None for never."""
+    return None if value == NEVER else read_duration(value)
 
 
 def read_amount(value: object) -> int:
@@ -268,107 +303,11 @@ def read_interface(value: object) -> str:
     return text
 
 
-# What is started -------------------------------------------------------------------------------------
-
-_OCF = re.compile(rf"({NAME_PATTERN}):({NAME_PATTERN})")
-_UNIT = re.compile(r"[A-Za-z0-9:_\\][A-Za-z0-9:_.\\@-]{0,254}")
-_UNIT_TYPES = (
-    ".service",
-    ".socket",
-    ".target",
-    ".timer",
-    ".mount",
-    ".path",
-    ".slice",
-    ".scope",
-    ".swap",
-    ".device",
-    ".automount",
-)
-_SHELL = frozenset("|&;<>()$`*?~\n")
-
-
-def read_ocf(value: object) -> str:
-    """`provider:type` of an OCF resource agent."""
-    text = read_text(value)
-    if text.startswith("ocf:") and text.count(":") == 2:  # noqa: PLR2004 - class:provider:type
-        raise wrong(f"The class is in the key already: write {quoted(text.removeprefix('ocf:'))}.")
-    if not _OCF.fullmatch(text):
-        raise wrong(
-            f"An OCF agent is written as provider:type, such as heartbeat:IPaddr2, not {shown(value)}."
-        )
-    return text
-
-
-def read_unit(value: object) -> str:
-    """The full name of a systemd unit; `.service` is added where no type is given."""
-    text = read_text(value)
-    if not _UNIT.fullmatch(text):
-        raise wrong(
-            f"{quoted(text)} cannot be the name of a systemd unit, such as nginx or postgresql@15-main."
-        )
-    return text if text.endswith(_UNIT_TYPES) else text + ".service"
-
-
-def read_path(value: object) -> str:
-    """An absolute path, or one below the folder of the file that holds it (`./...`)."""
-    text = read_text(value)
-    if not text.startswith(("/", "./")) or ".." in text.split("/"):
-        raise wrong(
-            f"{quoted(text)} is neither an absolute path nor one that begins with ./ (taken from the "
-            "folder of this file). It may not contain `..`.",
-            "R019",
-        )
-    return text
-
-
-def read_pidfile(value: object) -> str:
-    """An absolute path, or a name below the directory that each node runs from and has for itself."""
-    text = read_text(value)
-    if not text or ".." in text.split("/"):
-        raise wrong(
-            f"{quoted(text)} is no path of a process id file. It may not contain `..`.", "R019"
-        )
-    return text
-
-
-def read_command(value: object) -> tuple[str, ...]:
-    """A program and its arguments. No shell ever sees them."""
-    match value:
-        case str():
-            if found := sorted(_SHELL.intersection(value)):
-                raise wrong(
-                    f"No shell runs commands, and {shown(value)} has {quoted(found[0])}, which only a "
-                    "shell understands. Put it into a script, or write the command as a list of its "
-                    "arguments, which are taken as they stand.",
-                    "R019",
-                )
-            try:
-                words = shlex.split(value)
-            except ValueError as trouble:
-                raise wrong(
-                    f"The quotes in {shown(value)} do not match ({trouble}).", "R019"
-                ) from None
-        case list():
-            words = [read_text(word) for word in value]
-        case _:
-            raise wrong(f"A command is a text or a list of texts, not {shown(value)}.", "R012")
-    if not words:
-        raise wrong("The command is empty.", "R019")
-    read_path(words[0])
-    return tuple(words)
-
-
-def as_json(words: tuple[str, ...]) -> str:
-    """An argument list as the one text that the model's parameters hold."""
-    return json.dumps(list(words), ensure_ascii=False, separators=(",", ":"))
-
-
 # The types that documents are made of ----------------------------------------------------------------
 
-_SCALAR = {"type": ["string", "number", "boolean"]}
+SCALAR: Final = {"type": ["string", "number", "boolean"]}
 
-Text = Annotated[str, PlainValidator(read_text), WithJsonSchema(_SCALAR)]
+Text = Annotated[str, PlainValidator(read_text), WithJsonSchema(SCALAR)]
 Name = Annotated[
     str,
     PlainValidator(read_name),
@@ -398,10 +337,30 @@ Score = Annotated[
     PlainValidator(read_score),
     WithJsonSchema({"anyOf": [_between(-SCORE_MAX, SCORE_MAX), {"enum": list(_MANDATES)}]}),
 ]
-Duration = Annotated[
-    Millis,
-    PlainValidator(read_duration),
-    WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$"}),
+BelowZero = Annotated[
+    int | Mandate,
+    PlainValidator(read_below_zero),
+    WithJsonSchema({"anyOf": [_between(-SCORE_MAX, -1), {"const": Mandate.FORBIDDEN.value}]}),
+]
+HealthScore = Annotated[
+    int,
+    PlainValidator(read_health),
+    WithJsonSchema(
+        {"anyOf": [_between(-SCORE_MAX, SCORE_MAX), {"const": Mandate.FORBIDDEN.value}]}
+    ),
+]
+Limit = Annotated[
+    int | None,
+    PlainValidator(read_limit),
+    WithJsonSchema({"anyOf": [_between(1, COUNT_MAX), {"const": NEVER}]}),
+]
+LevelNumber = Annotated[int, PlainValidator(read_level), WithJsonSchema(_between(1, LEVEL_MAX))]
+_SPAN = {"type": "string", "pattern": f"^{_DURATION.pattern}$"}
+Duration = Annotated[Millis, PlainValidator(read_duration), WithJsonSchema(_SPAN)]
+Patience = Annotated[
+    Millis | None,
+    PlainValidator(read_patience),
+    WithJsonSchema({"anyOf": [_SPAN, {"const": NEVER}]}),
 ]
 Amount = Annotated[
     int,
@@ -421,63 +380,3 @@ Interface = Annotated[
     PlainValidator(read_interface),
     WithJsonSchema({"type": "string", "pattern": f"^{_INTERFACE.pattern}$"}),
 ]
-Ocf = Annotated[
-    str,
-    PlainValidator(read_ocf),
-    WithJsonSchema({"type": "string", "pattern": f"^{_OCF.pattern}$"}),
-]
-Unit = Annotated[
-    str,
-    PlainValidator(read_unit),
-    WithJsonSchema({"type": "string", "pattern": f"^{_UNIT.pattern}$"}),
-]
-PidFile = Annotated[
-    str, PlainValidator(read_pidfile), WithJsonSchema({"type": "string", "minLength": 1})
-]
-Command = Annotated[
-    tuple[str, ...],
-    PlainValidator(read_command),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string", "pattern": r"^(/|\./)[^|&;<>()$`*?~\n]*$"},
-                {"type": "array", "items": _SCALAR, "minItems": 1},
-            ]
-        }
-    ),
-]
-
-_ROLES = (Role.STARTED, Role.PROMOTED, Role.UNPROMOTED)
-_Word = TypeVar("_Word", bound=StrEnum)
-
-
-def one_of(*words: _Word) -> tuple[PlainValidator, WithJsonSchema]:
-    """A choice between words: how it is read, and what an editor offers."""
-    meanings = {word.value: word for word in words}
-    listed = ", ".join(meanings)
-
-    def read(value: object) -> _Word:
-        found = meanings.get(value) if isinstance(value, str) else None
-        if found is None:
-            raise wrong(f"One of {listed} is needed here, not {shown(value)}.")
-        return found
-
-    return PlainValidator(read), WithJsonSchema({"type": "string", "enum": list(meanings)})
-
-
-RoleName = Annotated[Role, *one_of(*_ROLES)]
-SafetyWord = Annotated[Safety, *one_of(*Safety)]
-WhenEqualWord = Annotated[WhenEqual, *one_of(*WhenEqual)]
-OrderingWord = Annotated[OrderingKind, *one_of(*OrderingKind)]
-
-
-class ActionWord(StrEnum):
-    """What an ordering can wait for."""
-
-    START = "start"
-    STOP = "stop"
-    PROMOTE = "promote"
-    DEMOTE = "demote"
-
-
-ActionName = Annotated[ActionWord, *one_of(*ActionWord)]

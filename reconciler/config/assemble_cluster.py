@@ -46,7 +46,7 @@ def read_fencing(draft: Draft, references: References, problems: Problems) -> Fe
         devices=devices,
         levels=tuple(_levels(draft, devices, references, problems)),
         action=((body and body.action) or FenceAction.REBOOT).value,
-        unseen=body.unseen if body else True,
+        unseen=body is not None and body.unseen,
         priority_delay_ms=(body and body.priority_delay) or Millis(0),
         accept_split_brain=none and accept is not None and accept.body,
     )

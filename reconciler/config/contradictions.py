@@ -1,10 +1,10 @@
-"""What no placement could ever satisfy: cycles, together and apart, no eligible node, not enough room.
+"""What no placement could ever satisfy: together and apart, no eligible node, not enough room.
 
 Works on the assembled intent. Each check explains itself with the names and lines that contradict each
-other. Only what holds whatever the cluster's state is an error here; the rest is the planner's to say.
+other. Nothing here endangers what runs, so these are warnings: the plan does what can be done.
 """
 
-from itertools import pairwise
+from itertools import pairwise, product
 
 from reconciler.config.problems import Problems, listed
 from reconciler.config.yaml_tree import quoted
@@ -12,18 +12,15 @@ from reconciler.model.ids import NodeName, ServiceName
 from reconciler.model.intent import (
     Amounts,
     Colocation,
-    Group,
     Intent,
     Location,
     Mandate,
-    Ordering,
     Origin,
     Role,
     Service,
 )
 
-Edges = dict[str, dict[str, Origin | None]]
-"""From each thing to the others that it leads to, and the line that says so."""
+_WORK_MAX = 1_000_000
 
 
 def members_of(intent: Intent) -> dict[str, tuple[ServiceName, ...]]:
@@ -35,90 +32,6 @@ def members_of(intent: Intent) -> dict[str, tuple[ServiceName, ...]]:
     for group in intent.groups:
         found[group.name] = tuple(name for name in group.members if name in known)
     return found
-
-
-# Ordering cycles -----------------------------------------------------------------------------------
-
-
-def check_cycles(intent: Intent, problems: Problems) -> None:
-    """Report each set of services that wait for each other in a circle, once."""
-    edges = _before(intent.orderings, intent.groups)
-    while (cycle := _cycle(edges)) is not None:
-        steps = []
-        for first, then in pairwise(cycle):
-            steps.append(f"{_bare(first)} before {_bare(then)} ({edges[first][then]})")
-        lines = [edges[first][then] for first, then in pairwise(cycle)]
-        path = " -> ".join(_path(cycle))
-        problems.add(
-            "R030",
-            f"Each of these waits for the one before it, in a circle: {path}. "
-            f"That is: {'; '.join(_visible(cycle, steps))}. Remove one of them.",
-            max((line for line in lines if line), key=_place, default=None),
-        )
-        del edges[cycle[-2]][cycle[-1]]
-
-
-_BEGIN, _END = "\0begin", "\0end"
-
-
-def _before(orderings: tuple[Ordering, ...], groups: tuple[Group, ...]) -> Edges:
-    """What starts before what. A group is two points around its members, so it costs no more than they."""
-    edges: Edges = {}
-    names = {group.name for group in groups}
-    for group in groups:
-        chain = [group.name + _BEGIN, *group.members, group.name + _END]
-        for first, then in pairwise(chain):
-            edges.setdefault(first, {}).setdefault(then, group.origin)
-    for ordering in orderings:
-        if {ordering.first_action, ordering.then_action} & {"stop", "demote"}:
-            continue  # such an ordering says nothing of the order in which things start
-        first = ordering.first + _END if ordering.first in names else ordering.first
-        then = ordering.then + _BEGIN if ordering.then in names else ordering.then
-        edges.setdefault(first, {}).setdefault(then, ordering.origin)
-    return edges
-
-
-def _cycle(edges: Edges) -> list[str] | None:
-    """One cycle, first point repeated at its end; None if there is none.
-
-    Shape: one pass over N points and E edges, without recursion.
-    """
-    done: set[str] = set()
-    for start in edges:
-        if start in done:
-            continue
-        trail = {start: iter(edges[start])}
-        while trail:
-            here = next(reversed(trail))
-            step = next(trail[here], None)
-            if step is None:
-                done.add(here)
-                trail.popitem()
-            elif step in trail:
-                points = list(trail)
-                return [*points[points.index(step) :], step]
-            elif step not in done:
-                trail[step] = iter(edges.get(step, ()))
-    return None
-
-
-def _bare(point: str) -> str:
-    return quoted(point.split("\0", 1)[0])
-
-
-def _path(cycle: list[str]) -> list[str]:
-    """The names along a cycle, a group's two points said once."""
-    names = [_bare(point) for point in cycle]
-    return [name for number, name in enumerate(names) if number == 0 or name != names[number - 1]]
-
-
-def _visible(cycle: list[str], steps: list[str]) -> list[str]:
-    pairs = zip(cycle, cycle[1:], steps, strict=False)
-    return [step for first, then, step in pairs if _bare(first) != _bare(then)]
-
-
-def _place(origin: Origin) -> tuple[str, int, int]:
-    return origin.path, origin.line, origin.column
 
 
 # Together and apart --------------------------------------------------------------------------------
@@ -133,6 +46,8 @@ class Together:
     def __init__(self, intent: Intent) -> None:
         self.needs: dict[Point, dict[Point, Origin | None]] = {}
         self._needed_by: dict[Point, set[Point]] = {}
+        self.spent = 0
+        """Work done so far, in points looked at."""
         members = members_of(intent)
         for group in intent.groups:
             for first, then in pairwise(group.members) if group.colocated else ():
@@ -159,6 +74,10 @@ class Together:
                 self.needs.setdefault(point, {}).setdefault((point[0], None), None)
                 self._needed_by.setdefault((point[0], None), set()).add(point)
 
+    def alone(self, point: Point) -> bool:
+        """Whether such a copy needs nothing on its node, and nothing needs it there."""
+        return point not in self.needs and point not in self._needed_by
+
     def reach(self, point: Point) -> dict[Point, Origin | None]:
         """Everything that must be on the node of such a copy, itself included, and a line for each."""
         found: dict[Point, Origin | None] = {point: None}
@@ -168,6 +87,7 @@ class Together:
                 if needed not in found:
                     found[needed] = line
                     queue.append(needed)
+        self.spent += len(found)
         return found
 
     def followers(self, point: Point) -> set[Point]:
@@ -178,6 +98,7 @@ class Together:
             fresh = self._needed_by.get(queue.pop(), set()) - found
             found |= fresh
             queue.extend(fresh)
+        self.spent += len(found)
         return found
 
 
@@ -186,7 +107,11 @@ def _role(role: Role | None) -> Role | None:
 
 
 def check_together(intent: Intent, together: Together, problems: Problems) -> None:
-    """Report services that must share a node and must not."""
+    """Report services that must share a node and must not.
+
+    Shape: stops at a limit of work, so that thousands of members kept apart cost no more than a second; the
+    plan says of each service why it does not run.
+    """
     members = members_of(intent)
     single: set[Point] = {
         (service.name, role)
@@ -197,21 +122,27 @@ def check_together(intent: Intent, together: Together, problems: Problems) -> No
     for colocation in intent.colocations:
         if colocation.strength is not Mandate.FORBIDDEN or colocation.attribute:
             continue
-        for dependent in members[colocation.dependent]:
-            for primary in members[colocation.primary]:
-                one = (dependent, _role(colocation.dependent_role))
-                other = (primary, _role(colocation.primary_role))
-                why = _why_together(one, other, together, single)
-                if why:
-                    problems.add(
-                        "R031",
-                        f"{quoted(dependent)} and {quoted(primary)} may never share a node, and {why}. "
-                        "Remove one of the constraints, or give one of them a score.",
-                        colocation.origin,
-                    )
+        for dependent, primary in product(
+            members[colocation.dependent], members[colocation.primary]
+        ):
+            if together.spent > _WORK_MAX:
+                return
+            one = (dependent, _role(colocation.dependent_role))
+            other = (primary, _role(colocation.primary_role))
+            why = _why_together(one, other, together, single)
+            if why:
+                problems.add(
+                    "R031",
+                    f"{quoted(dependent)} and {quoted(primary)} may never share a node, and {why}. "
+                    "Remove one of the constraints, or give one of them a score.",
+                    colocation.origin,
+                )
 
 
 def _why_together(one: Point, other: Point, together: Together, single: set[Point]) -> str | None:
+    together.spent += 1
+    if together.alone(one) or together.alone(other):
+        return None
     common = together.followers(one) & together.followers(other)
     if common:
         name = min(point[0] for point in common)
@@ -234,6 +165,10 @@ def _lines(reach: dict[Point, Origin | None], points: set[Point]) -> str:
         {line for point, line in reach.items() if point[0] in names and line}, key=_place
     )
     return f" ({', '.join(str(line) for line in lines)})" if lines else ""
+
+
+def _place(origin: Origin) -> tuple[str, int, int]:
+    return origin.path, origin.line, origin.column
 
 
 # Eligible nodes ------------------------------------------------------------------------------------

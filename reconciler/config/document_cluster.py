@@ -51,8 +51,9 @@ class Fencing(Strict):
         default=None, description="What is done to a node: `reboot` (the default) or `off`."
     )
     unseen: Flag = Field(
-        default=True,
-        description="true: nodes that were never heard are fenced too, for anything may run there.",
+        default=False,
+        description="true: nodes that were never heard are fenced too, since anything may run there; else "
+        "they are waited for.",
     )
     priority_delay: Maybe[Duration] = Field(
         default=None,

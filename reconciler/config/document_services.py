@@ -98,6 +98,11 @@ class Defaults(Strict):
         json_schema_extra={"default": 100},
         description="Points that a preference must win by before a healthy copy is disturbed. Default 100.",
     )
+    promoted_stickiness: Maybe[Stickiness] = Field(
+        default=None,
+        description="Points that a preference must win by before a healthy promoted copy is demoted. "
+        "Default: the `stickiness`.",
+    )
     safety: Maybe[SafetyWord] = Field(
         default=None,
         description="`exclusive`: never a copy too many, so a silent node must be fenced first. "

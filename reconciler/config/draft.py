@@ -68,6 +68,8 @@ class Draft:
     defaults: document.ClusterDefaults = field(default_factory=document.ClusterDefaults)
     quorum: Entry[document.Quorum] | None = None
     health: Entry[document.Health] | None = None
+    usual: Entry[document.ClusterDefaults] | None = None
+    """Where the defaults stand."""
     heartbeat: Entry[document.Heartbeat] | None = None
     fencing: Entry[document.Fencing | None] | None = None
     """None: nothing is said of fencing. A body of None: `fencing: none`."""
@@ -144,6 +146,7 @@ def _take_single(draft: Draft, single: dict[str, Entry[Any]]) -> None:
         draft.cluster = single["cluster"].body
     if "defaults" in single:
         draft.defaults = single["defaults"].body
+    draft.usual = single.get("defaults")
     draft.quorum = single.get("quorum")
     draft.health = single.get("health")
     draft.heartbeat = single.get("heartbeat")

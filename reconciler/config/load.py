@@ -16,12 +16,13 @@ from reconciler.config.assemble import assemble
 from reconciler.config.contradictions import (
     Eligibility,
     Together,
-    check_cycles,
     check_eligible,
     check_room,
     check_together,
 )
+from reconciler.config.cycles import check_cycles
 from reconciler.config.draft import Draft, join
+from reconciler.config.effects import check_fences, check_minimums
 from reconciler.config.files import check_limits, read_files
 from reconciler.config.parts import File, read_part
 from reconciler.config.problems import Problems
@@ -102,6 +103,7 @@ def _check(draft: Draft, intent: Intent, problems: Problems) -> None:
     check_names(draft, problems)
     check_addresses(draft, problems)
     check_cycles(intent, problems)
+    check_fences(draft, problems)
     together = Together(intent)
     check_together(intent, together, problems)
     eligibility = Eligibility(intent, together)
@@ -109,6 +111,7 @@ def _check(draft: Draft, intent: Intent, problems: Problems) -> None:
         return
     check_eligible(intent, eligibility, problems)
     check_room(intent, eligibility, problems)
+    check_minimums(intent, problems)
     if not draft.is_broken("services") and not draft.is_broken("templates"):
         eligible = {service.name: eligibility.nodes(service.name) for service in intent.services}
         check_fencing(draft, intent, eligible, problems)

@@ -37,6 +37,7 @@ _HARMLESS = frozenset(
         "notify",
         "priority",
         "promote",
+        "promoted-stickiness",
         "rank",
         "reloadable",
         "requires",

@@ -25,6 +25,9 @@ _OF_COPIES = frozenset(
 )
 """What a group says for all its members."""
 
+_OF_ROLES = frozenset({"promote", "demote", "monitor_promoted", "promoted_stickiness"})
+"""What only copies with roles make use of."""
+
 
 class Services:
     """Settles what each service of a draft says, and builds it."""
@@ -110,6 +113,7 @@ class Services:
             priority=settings["priority"],
             rank=settings["rank"],
             stickiness=settings["stickiness"],
+            promoted_stickiness=settings["promoted_stickiness"],
             demand=tuple(sorted(settings["demand"].items())),
             enabled=settings["enabled"],
             maintenance=settings["maintenance"],
@@ -168,13 +172,10 @@ class Services:
                 "have no roles. Remove `promotable: false`, or `promoted`.",
                 entry.at("promotable"),
             )
-        if service.reloadable and not ocf and entry.body.reloadable:
-            self._problems.add(
-                "R018",
-                f"Service {quoted(entry.name)} has reloadable parameters, and the kind {service.kind} takes "
-                "none; only OCF agents do. Remove `reloadable`.",
-                entry.at("reloadable"),
-            )
+        if not ocf:
+            self._check_ocf_only(entry, service)
+        if not service.promotable:
+            self._check_roles_only(entry)
         most = service.replicas
         if most is not None and service.promoted > most:
             self._problems.add(
@@ -183,8 +184,44 @@ class Services:
                 "of them are promoted and no more. Raise `replicas`, or lower `promoted`.",
                 entry.at("promoted"),
             )
-            return replace(service, promoted=most)
+            service = replace(service, promoted=most)
+        if service.replicas_per_node > (most or 1):
+            self._problems.add(
+                "R052",
+                f"Service {quoted(entry.name)} may have {service.replicas_per_node} copies on a node, and "
+                f"wants {'one on every node' if most is None else _copies(most)}. Remove "
+                "`replicas-per-node`, or write more `replicas`.",
+                entry.at("replicas-per-node"),
+            )
         return service
+
+    def _check_ocf_only(self, entry: Entry[document.Service], service: Service) -> None:
+        kind = service.kind
+        if entry.body.reloadable:
+            self._problems.add(
+                "R018",
+                f"Service {quoted(entry.name)} has reloadable parameters, and the kind {kind} takes none; "
+                "only OCF agents do. Remove `reloadable`.",
+                entry.at("reloadable"),
+            )
+        if entry.body.migratable:
+            self._problems.add(
+                "R018",
+                f"Service {quoted(entry.name)} is migratable, and only OCF agents know how to move live; its "
+                f"kind is {kind}. Remove `migratable`, or use an OCF agent.",
+                entry.at("migratable"),
+                harmless=True,
+            )
+
+    def _check_roles_only(self, entry: Entry[document.Service]) -> None:
+        for name in sorted(_OF_ROLES & entry.body.model_fields_set):
+            key = name.replace("_", "-")
+            self._problems.add(
+                "R052",
+                f"Service {quoted(entry.name)} has no promoted copies, so its `{key}` is never used. Remove "
+                "it, or give the service `promoted: 1`.",
+                entry.part.exact(*entry.section, entry.name, key),
+            )
 
     def _parameters(
         self, entry: Entry[document.Service], settings: Settings, kind: Kind

@@ -20,6 +20,7 @@ BUILT_IN: Final[Settings] = {
     "priority": 0,
     "rank": 0,
     "stickiness": 100,
+    "promoted_stickiness": None,
     "safety": None,
     "enabled": True,
     "maintenance": False,

@@ -11,6 +11,7 @@ Knows nothing of clusters.
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from _ruamel_yaml import (  # type: ignore[import-not-found] # a C module without stubs
@@ -171,6 +172,10 @@ def resolve(text: str) -> Any:  # noqa: ANN401 - a scalar of any type
 
     Source: https://yaml.org/spec/1.2.2/#1032-tag-resolution
     """
+    return _resolve_again(text) if len(text) <= _SHORT else _resolve(text)
+
+
+def _resolve(text: str) -> Any:  # noqa: ANN401
     if text in _WORDS:
         return _WORDS[text]
     if text[0] not in _MAYBE_SPECIAL:
@@ -182,6 +187,11 @@ def resolve(text: str) -> Any:  # noqa: ANN401 - a scalar of any type
     if _SPECIAL_FLOAT.fullmatch(text):
         return _float(text, text.replace(".", ""))
     return text
+
+
+_SHORT = 32
+_resolve_again = lru_cache(maxsize=1024)(_resolve)
+"""Large files say the same few short things again and again."""
 
 
 def _integer(text: str) -> int:
@@ -198,6 +208,34 @@ def _float(text: str, digits: str) -> TextFloat:
     kept = TextFloat(digits)
     kept.text = text
     return kept
+
+
+# Events --------------------------------------------------------------------------------------------
+
+
+def _made(  # noqa: PLR0913, PLR0917 - as the parser calls it
+    self: Any,  # noqa: ANN401 - ruamel has no types
+    anchor: str | None,
+    tag: str | None,
+    implicit: tuple[bool, bool],
+    value: str,
+    start_mark: object = None,
+    end_mark: object = None,
+    style: str | None = None,
+    comment: object = None,
+) -> None:
+    self.anchor = anchor
+    self.ctag = tag
+    self.implicit = implicit
+    self.value = value
+    self.start_mark = start_mark
+    self.end_mark = end_mark
+    self.style = style
+    self.comment = comment
+
+
+# The same that ruamel's own does, in one call instead of three: a sixth of the time that a load takes.
+ScalarEvent.__init__ = _made
 
 
 # The builder ---------------------------------------------------------------------------------------

@@ -11,6 +11,15 @@ from reconciler.model.ids import Digest
 from reconciler.model.intent import Service
 
 
+def fixed_digest(service: Service) -> Digest | None:
+    """Digest of all that no reload can change; None where nothing can be reloaded."""
+    if not service.reloadable:
+        return None
+    fixed = [pair for pair in service.parameters if pair[0] not in service.reloadable]
+    words = [service.kind, service.agent, fixed, service.secrets]
+    return Digest(hashlib.sha256(json.dumps(words, separators=(",", ":")).encode()).hexdigest())
+
+
 def definition_digest(service: Service) -> Digest:
     """Digest of kind, agent, parameters and names of secrets of a service."""
     words = [service.kind, service.agent, service.parameters, service.secrets]

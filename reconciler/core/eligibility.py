@@ -1,72 +1,37 @@
-"""May this service run on that node, and if not, why not.
+"""May a copy of this service run on that node, and if not, why not.
 
 One ordered table of rules; each rule bans a set of nodes and says why. The first rule that bans a node
 is the reason that people see, so the table goes from what concerns the whole service to what concerns
-one node. What depends on where other services go is not here: the search decides that.
+one node. What depends on where other services go is not here: the search decides that. Promoted copies
+have a table of their own, in `promotion`.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from reconciler.core.relations import members
-from reconciler.core.world import Mask, World, bits
-from reconciler.model.ids import Millis, ServiceName
-from reconciler.model.intent import Location, Mandate, Origin, Role, Safety, Service
+from reconciler.core.promotion import promotion_bans, ticket_bans
+from reconciler.core.rules import Ban, Rules, location_ban
+from reconciler.core.scores import add_scores
+from reconciler.core.world import Copies, Mask, World, bits
+from reconciler.model.ids import Millis
+from reconciler.model.intent import (
+    MultipleActive,
+    NegativeScores,
+    OnLoss,
+    Requires,
+    Role,
+    Safety,
+    Service,
+)
 from reconciler.model.observed import Failure, Liveness
-from reconciler.model.placement import Reason, Why
+from reconciler.model.placement import Why
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ban:
-    """A set of nodes where a service may not run, and why; `{node}` in the text is filled in."""
-
-    mask: Mask
-    why: Why
-    text: str
-    origin: Origin | None = None
-
-    def reason(self, world: World, node: int) -> Reason:
-        """The ban of one node in words."""
-        name = world.node_names[node]
-        return Reason(why=self.why, text=self.text.format(node=name), origin=self.origin, node=name)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """Location rules and failures by service, so that each service reads only its own."""
-
-    locations: Mapping[ServiceName, tuple[Location, ...]]
-    failures: Mapping[ServiceName, tuple[Failure, ...]]
-    now_ms: Millis
-
-
-def read_rules(world: World, now_ms: Millis) -> Rules:
-    """Sort location rules and failures by service.
-
-    A rule on a group holds for each member; its score counts once, on the first.
-    """
-    groups = {str(group.name): group for group in world.intent.groups}
-    locations: dict[ServiceName, list[Location]] = defaultdict(list)
-    for rule in world.intent.locations:
-        chosen = members(groups, rule.service)
-        if not isinstance(rule.strength, Mandate):
-            chosen = chosen[:1]
-        for name in chosen:
-            locations[name].append(rule)
-    failures: dict[ServiceName, list[Failure]] = defaultdict(list)
-    for failure in world.observed.failures:
-        failures[failure.service].append(failure)
-    return Rules(
-        locations={name: tuple(rules) for name, rules in locations.items()},
-        failures={name: tuple(found) for name, found in failures.items()},
-        now_ms=now_ms,
-    )
-
-
-def bans(world: World, rules: Rules, service: Service) -> tuple[Ban, ...]:
-    """Every ban of a service, in the order in which people want to read them."""
-    return tuple(ban for ban in _table(world, rules, service) if ban.mask)
+def bans(world: World, rules: Rules, part: int) -> tuple[Ban, ...]:
+    """Every ban of a part, in the order in which people want to read them."""
+    if world.parts[part].layer:
+        return ()  # it goes where the first copy may
+    table = promotion_bans if world.parts[part].promoted else _table
+    return tuple(ban for ban in table(world, rules, part) if ban.mask)
 
 
 def eligible(world: World, found: tuple[Ban, ...]) -> Mask:
@@ -82,10 +47,9 @@ def first_ban(found: tuple[Ban, ...], node: int) -> Ban | None:
     return next((ban for ban in found if ban.mask >> node & 1), None)
 
 
-def _table(world: World, rules: Rules, service: Service) -> Iterator[Ban]:
+def _table(world: World, rules: Rules, part: int) -> Iterator[Ban]:
     """The rules in order. Yields bans, some of them empty."""
-    place = world.service_index[service.name]
-    copies = world.copies[place]
+    service, copies = world.services[part], world.copies[part]
     everywhere = world.everywhere
     if not service.enabled:
         yield Ban(
@@ -94,30 +58,68 @@ def _table(world: World, rules: Rules, service: Service) -> Iterator[Ban]:
             text=f'"{service.name}" is not enabled',
             origin=service.origin,
         )
-    if service.maintenance:
+    if service.name in world.mishaps.stopped:
+        cause = world.mishaps.stopped[service.name]
+        text = f'"{service.name}" stays stopped until it is cleared: {cause}'
+        yield Ban(mask=everywhere, why=Why.FAILED, text=text, origin=service.origin)
+    if service.maintenance or not service.managed:
+        word = "is in maintenance" if service.maintenance else "is not managed"
         yield Ban(
             mask=everywhere & ~copies.pinned,
             why=Why.MAINTENANCE,
-            text=f'"{service.name}" is in maintenance: nothing is done to it',
+            text=f'"{service.name}" {word}: nothing is done to it',
             origin=service.origin,
         )
+    if _twice(service, copies):
+        text = f'"{service.name}" was found running more than once'
+        yield Ban(mask=everywhere, why=Why.EXTRA_COPY, text=text, origin=service.origin)
     yield from _location_bans(world, rules, service)
     yield from _node_bans(world)
-    # Restarting in place needs no quorum: the node had the right to run it, and nobody took it away.
-    if not world.observed.quorate:
-        yield Ban(
-            mask=everywhere & ~copies.running,
-            why=Why.NO_QUORUM,
-            text="without a majority nothing starts that does not run there already",
-        )
+    yield from ticket_bans(world, rules, part)
+    yield from _quorum_bans(world, part)
     yield from _failure_bans(world, rules, service)
     yield from _unheard_bans(world, rules, service)
+    yield from _negative_bans(world, rules, part)
+
+
+def _twice(service: Service, copies: Copies) -> bool:
+    return (
+        service.multiple_active is MultipleActive.STOP_ONLY
+        and service.replicas == 1
+        and copies.running.bit_count() > 1
+    )
+
+
+def _quorum_bans(world: World, part: int) -> Iterator[Ban]:
+    service = world.services[part]
+    if world.observed.quorate or service.requires is Requires.NOTHING:
+        return
+    running = world.copies[part].running
+    match world.intent.on_quorum_loss:
+        case OnLoss.IGNORE:
+            return
+        case OnLoss.FREEZE:
+            # Restarting in place needs no quorum: the node had the right to run it, and nobody took it.
+            mask = world.everywhere & ~running
+            text = "without a majority nothing starts that does not run there already"
+        case OnLoss.DEMOTE if service.promotable:
+            mask = world.everywhere & ~running
+            text = "without a majority nothing starts"
+        case _:
+            mask, text = world.everywhere, "without a majority nothing runs"
+    yield Ban(mask=mask, why=Why.NO_QUORUM, text=text)
 
 
 def _node_bans(world: World) -> Iterator[Ban]:
     for i, node in enumerate(world.intent.nodes):
         if node.standby:
             yield Ban(mask=1 << i, why=Why.STANDBY, text="{node} is in standby", origin=node.origin)
+        elif world.states[i].leaving:
+            yield Ban(mask=1 << i, why=Why.STANDBY, text="{node} is shutting down")
+        elif world.standby >> i & 1:
+            cause = world.mishaps.standby.get(node.name, "an operator wants it so")
+            text = f"{{node}} is in standby: {_one_line(cause)}"
+            yield Ban(mask=1 << i, why=Why.STANDBY, text=text)
         if node.maintenance:
             yield Ban(
                 mask=1 << i,
@@ -125,8 +127,16 @@ def _node_bans(world: World) -> Iterator[Ban]:
                 text="{node} is in maintenance: nothing is done there",
                 origin=node.origin,
             )
+    yield from _absent(world)
+
+
+def _absent(world: World) -> Iterator[Ban]:
     for i in bits(world.everywhere & ~world.alive):
         match world.states[i].liveness:
+            case _ if world.fenced >> i & 1:
+                yield Ban(mask=1 << i, why=Why.NODE_LOST, text="{node} is to be fenced")
+            case Liveness.DOWN:
+                yield Ban(mask=1 << i, why=Why.NODE_LOST, text="{node} is down")
             case Liveness.LOST:
                 yield Ban(mask=1 << i, why=Why.NODE_LOST, text="{node} is lost")
             case Liveness.SUSPECT:
@@ -137,24 +147,8 @@ def _node_bans(world: World) -> Iterator[Ban]:
 
 def _location_bans(world: World, rules: Rules, service: Service) -> Iterator[Ban]:
     for rule in rules.locations.get(service.name, ()):
-        if rule.role is Role.PROMOTED:
-            continue
-        nodes = world.mask(rule.nodes)
-        match rule.strength:
-            case Mandate.REQUIRED:
-                yield Ban(
-                    mask=world.everywhere & ~nodes,
-                    why=Why.ONLY_ELSEWHERE,
-                    text=f'"{rule.service}" must run on ' + (" or ".join(rule.nodes) or "no node"),
-                    origin=rule.origin,
-                )
-            case Mandate.FORBIDDEN:
-                yield Ban(
-                    mask=nodes,
-                    why=Why.BANNED,
-                    text=f'"{rule.service}" is forbidden on {{node}}',
-                    origin=rule.origin,
-                )
+        if rule.role is not Role.PROMOTED:
+            yield from location_ban(world, rule, "run")
 
 
 def _failure_bans(world: World, rules: Rules, service: Service) -> Iterator[Ban]:
@@ -184,6 +178,20 @@ def _unheard_bans(world: World, rules: Rules, service: Service) -> Iterator[Ban]
             why=Why.NO_PROOF,
             text=f'exclusive "{service.name}" may already run on {names}, never heard so far',
         )
+
+
+def _negative_bans(world: World, rules: Rules, part: int) -> Iterator[Ban]:
+    """Where the operators want it so, a node whose scores add up to less than zero is no choice at all."""
+    if world.intent.negative_scores is not NegativeScores.FORBID:
+        return
+    service = world.services[part]
+    totals = add_scores(world.everywhere, rules.scores.get(service.name, ()))
+    healthy = world.copies[part].healthy
+    for score, mask in totals:
+        if score < 0:
+            lifted = healthy if score + service.stickiness >= 0 else 0
+            text = f'the scores of "{service.name}" on {{node}} add up to {score}'
+            yield Ban(mask=mask & ~lifted, why=Why.BANNED, text=text)
 
 
 def holds(failure: Failure, service: Service, now_ms: Millis) -> bool:

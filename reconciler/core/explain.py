@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reconciler.core.drift import find_drift
-from reconciler.core.eligibility import read_rules
 from reconciler.core.placement import assign
 from reconciler.core.problem import pose
 from reconciler.core.reasons import Because
 from reconciler.core.relations import Tie, read_relations
+from reconciler.core.rules import read_rules
 from reconciler.core.world import read_world
 from reconciler.model.ids import Millis, NodeName, ServiceName
 from reconciler.model.intent import Intent, Mandate, Origin, Role

@@ -11,8 +11,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.model.ids import BootId, Millis, NodeName, ServiceName
-from reconciler.model.intent import Pairs
-from reconciler.model.observed import Certainty, Copy, Failure, Liveness, NodeState, Observed
+from reconciler.model.intent import Pairs, Role
+from reconciler.model.observed import (
+    Certainty,
+    Copy,
+    Failure,
+    Liveness,
+    NodeState,
+    Observed,
+    PromotionScore,
+)
 from reconciler.model.operation import StepKey
 
 
@@ -31,10 +39,15 @@ class NodeFacts:
     attributes: Pairs = ()
     copies: tuple[Copy, ...] = ()
     failures: tuple[Failure, ...] = ()
+    promotion_scores: tuple[PromotionScore, ...] = ()
+    fenced: bool = False
+    """Its last boot was ended by a fence, which is proof; no later one has spoken."""
 
     @property
     def seen(self) -> Liveness:
         """What to tell the planner: a node that cannot be given orders is not alive to it."""
+        if self.fenced:
+            return Liveness.DOWN
         if self.liveness is Liveness.ALIVE and not (self.connected and self.ready):
             return Liveness.UNKNOWN if self.boot is None else Liveness.SUSPECT
         return self.liveness
@@ -60,6 +73,8 @@ class Doubt:
     node: NodeName
     service: ServiceName
     instance: int
+    role: Role = Role.STARTED
+    """Promoted: the copy was there, and may have been promoted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +87,7 @@ class NodeReport:
     copies: tuple[Copy, ...]
     failures: tuple[Failure, ...]
     attributes: Pairs = ()
+    promotion_scores: tuple[PromotionScore, ...] = ()
 
 
 def observe(
@@ -86,9 +102,12 @@ def observe(
     Shape: N nodes, C copies: O(N log N + C log C).
     """
     ordered = [nodes[name] for name in sorted(nodes)]
-    copies = [copy for facts in ordered for copy in facts.known_copies]
+    promotions = {(d.service, d.node, d.instance) for d in doubts if d.role is Role.PROMOTED}
+    known = (copy for facts in ordered for copy in facts.known_copies)
+    copies = [_perhaps_promoted(copy, promotions) for copy in known]
     copies += _doubtful(doubts, copies)
     failures = [failure for facts in ordered for failure in facts.failures]
+    scores = [score for facts in ordered for score in facts.promotion_scores]
     return Observed(
         taken_at_ms=now_ms,
         nodes=tuple(
@@ -103,8 +122,18 @@ def observe(
         ),
         copies=tuple(sorted(copies, key=lambda copy: (copy.node, copy.service, copy.instance))),
         failures=tuple(sorted(failures, key=lambda failure: (failure.node, failure.service))),
+        promotion_scores=tuple(sorted(scores, key=lambda score: (score.node, score.service))),
         quorate=quorate,
     )
+
+
+def _perhaps_promoted(copy: Copy, promotions: set[tuple[ServiceName, NodeName, int]]) -> Copy:
+    """A copy that was ordered to be promoted, with no word of the outcome, counts as promoted."""
+    if (copy.service, copy.node, copy.instance) not in promotions:
+        return copy
+    certainty = copy.certainty
+    certainty = Certainty.ASSUMED if certainty is Certainty.OBSERVED else certainty
+    return replace(copy, role=Role.PROMOTED, certainty=certainty)
 
 
 def same_facts(one: Observed, other: Observed) -> bool:
@@ -114,6 +143,7 @@ def same_facts(one: Observed, other: Observed) -> bool:
         and one.nodes == other.nodes
         and one.copies == other.copies
         and one.failures == other.failures
+        and one.promotion_scores == other.promotion_scores
     )
 
 
@@ -130,6 +160,8 @@ def facts_of(observed: Observed) -> dict[NodeName, NodeFacts]:
             attributes=state.attributes,
             copies=tuple(copy for copy in observed.copies if copy.node == state.name),
             failures=tuple(f for f in observed.failures if f.node == state.name),
+            promotion_scores=tuple(s for s in observed.promotion_scores if s.node == state.name),
+            fenced=state.liveness is Liveness.DOWN,
         )
         for state in observed.nodes
     }
@@ -155,13 +187,23 @@ def reported(facts: NodeFacts, report: NodeReport, now_ms: Millis) -> NodeFacts:
             for failure in report.failures
             if failure.node == facts.name
         ),
+        promotion_scores=tuple(s for s in report.promotion_scores if s.node == facts.name),
     )
 
 
 def booted(facts: NodeFacts, boot: BootId) -> NodeFacts:
     """Forget an earlier boot: what ran in it runs no more, what runs now is not known yet."""
-    if facts.boot in (None, boot):
+    if facts.boot in (None, boot) and not facts.fenced:
         return facts
+    return replace(_emptied(facts), fenced=False)
+
+
+def fenced(facts: NodeFacts) -> NodeFacts:
+    """A confirmed fence is proof: nothing of what ran there runs, until another boot speaks."""
+    return replace(_emptied(facts), fenced=True)
+
+
+def _emptied(facts: NodeFacts) -> NodeFacts:
     return replace(
         facts,
         boot=None,
@@ -170,6 +212,7 @@ def booted(facts: NodeFacts, boot: BootId) -> NodeFacts:
         attributes=(),
         copies=(),
         failures=(),
+        promotion_scores=(),
     )
 
 

@@ -7,35 +7,25 @@
   together    services that share a node move together: none arrives while the other still leaves
   room        where a node cannot hold both, arrivals wait for those that leave
   probes      a start comes after the look for copies that nobody has looked for
+  fences      a start comes after the fence of every node where a copy may still run
 
-Starts wait for stops and never the reverse, and required orderings have no cycle: so the graph has none.
+For promoted copies a start is a promotion and a stop a demotion. A migration stands for its stop and its
+start. Starts wait for stops and never the reverse, and required orderings have no cycle: so the graph
+has none. What may merely not happen at once (`serialize`, `ordered`) follows the order that the rest gives.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from itertools import pairwise
 
 from reconciler.core.drift import Drift
+from reconciler.core.keys import FENCE, MIGRATE, PROBE, RELOAD, START, STOP, Key, Namer
 from reconciler.core.problem import UNLIMITED, Problem
 from reconciler.core.reasons import Because
-from reconciler.core.relations import Link
+from reconciler.core.relations import Link, Turn
 from reconciler.core.world import Mask, bits
 from reconciler.model.errors import BrokenLaw
-from reconciler.model.ids import ActionId
-from reconciler.model.placement import Reason
-from reconciler.model.plan import Action, ActionKind, Plan
-
-_KINDS = (ActionKind.STOP, ActionKind.PROBE, ActionKind.START)
-STOP, PROBE, START = range(3)
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Key:
-    """An action before it has a name: kind rank, service and node by index."""
-
-    rank: int
-    service: int
-    node: int
+from reconciler.model.plan import Plan
 
 
 def make_plan(problem: Problem, drift: Drift, because: Because) -> Plan:
@@ -43,51 +33,63 @@ def make_plan(problem: Problem, drift: Drift, because: Because) -> Plan:
 
     Shape: A actions: sets of A bits per action for the reduction.
     """
-    keys = _keys(drift)
-    before: dict[Key, set[Key]] = {key: set() for key in keys}
+    live = _live_moves(drift)
+    before: dict[Key, set[Key]] = {key: set() for key in _keys(problem, drift, live)}
     for earlier, later in _edges(problem, drift):
-        if earlier in before and later in before:
-            before[later].add(earlier)
+        _connect(before, live.get(earlier, earlier), live.get(later, later))
+    order = _sorted(before)
+    for earlier, later in _turns_of_one(problem, order):
+        _connect(before, earlier, later)
     order = _sorted(before)
     _reduce(order, before)
-    names = {key: _name(problem, key) for key in order}
-    removed = tuple(_removed_stops(problem, because))
-    actions = tuple(
-        Action(
-            id=names[key],
-            kind=_KINDS[key.rank],
-            service=problem.world.services[key.service].name,
-            node=problem.world.node_names[key.node],
-            after=tuple(names[earlier] for earlier in sorted(before[key])),
-            reasons=_reasons(because, key),
-        )
-        for key in order
+    namer = Namer(problem, drift)
+    return Plan(
+        actions=tuple(namer.removed(because))
+        + tuple(namer.action(key, before[key], because) for key in order)
     )
-    return Plan(actions=removed + actions)
 
 
-def _keys(drift: Drift) -> list[Key]:
-    keys = []
-    for rank, masks in ((STOP, drift.stop), (PROBE, drift.probe), (START, drift.start)):
+def _connect(before: dict[Key, set[Key]], earlier: Key, later: Key) -> None:
+    if earlier in before and later in before and earlier != later:
+        before[later].add(earlier)
+
+
+def _live_moves(drift: Drift) -> dict[Key, Key]:
+    """The stop and the start that each migration stands for."""
+    found = {}
+    for v, (source, target) in drift.migrate.items():
+        move = Key(MIGRATE, v, source)
+        found[Key(STOP, v, source)] = move
+        found[Key(START, v, target)] = move
+    return found
+
+
+def _keys(problem: Problem, drift: Drift, live: dict[Key, Key]) -> list[Key]:
+    keys = [Key(FENCE, -1, at) for at in bits(problem.world.fenced)]
+    by_rank = ((STOP, drift.stop), (PROBE, drift.probe), (RELOAD, drift.reload))
+    for rank, masks in (*by_rank, (START, drift.start)):
         keys += [Key(rank, v, at) for v, mask in enumerate(masks) if mask for at in bits(mask)]
-    return keys
+    return [key for key in keys if key not in live] + sorted(set(live.values()))
 
 
 def _edges(problem: Problem, drift: Drift) -> Iterator[tuple[Key, Key]]:
     for link in (*problem.relations.after, *problem.relations.sequence):
         yield from _forward(problem, drift, link)
-        yield from _backward(problem, drift, link)
+        if link.reverse:
+            yield from _backward(problem, drift, link)
     for v, starts in enumerate(drift.start):
         if starts:
-            yield from _moves(drift, v)
+            yield from _moves(problem, drift, v)
     for link in problem.relations.apart:
-        for one, other in ((link.service, link.other), (link.other, link.service)):
-            for at in bits(drift.start[one] & drift.stop[other]):
-                yield Key(STOP, other, at), Key(START, one, at)
+        yield from _apart(drift, link)
     for link in problem.relations.together:
-        yield from _cross(drift, link.service, link.other)
-        yield from _cross(drift, link.other, link.service)
+        if problem.world.parts[link.service].base != problem.world.parts[link.other].base:
+            yield from _cross(drift, link.service, link.other)
+            yield from _cross(drift, link.other, link.service)
+    for turn in problem.relations.turns:
+        yield from _turn(drift, turn)
     yield from _room_edges(problem, drift)
+    yield from _fence_edges(problem, drift)
 
 
 def _forward(problem: Problem, drift: Drift, link: Link) -> Iterator[tuple[Key, Key]]:
@@ -98,9 +100,9 @@ def _forward(problem: Problem, drift: Drift, link: Link) -> Iterator[tuple[Key, 
     standing = drift.steady[link.other] | problem.variables[link.other].reliable
     for at in bits(starts):
         here = 1 << at
-        if supply & here:
+        if supply & here and not link.every:
             yield Key(START, link.other, at), Key(START, link.service, at)
-        elif not standing:
+        elif link.every or standing.bit_count() < link.minimum:
             for there in bits(supply):
                 yield Key(START, link.other, there), Key(START, link.service, at)
 
@@ -110,25 +112,48 @@ def _backward(problem: Problem, drift: Drift, link: Link) -> Iterator[tuple[Key,
     stops, supply = drift.stop[link.service], drift.stop[link.other]
     if not stops or not supply:
         return
+    if link.service in drift.migrate and link.other in drift.migrate:
+        return  # two live moves follow each other forward
     standing = drift.steady[link.other] | problem.variables[link.other].reliable
     for at in bits(stops):
         here = 1 << at
-        if supply & here:
+        if supply & here and not link.every:
             yield Key(STOP, link.service, at), Key(STOP, link.other, at)
-        elif not standing:
+        elif link.every or standing.bit_count() < link.minimum:
             for there in bits(supply):
                 yield Key(STOP, link.service, at), Key(STOP, link.other, there)
 
 
-def _moves(drift: Drift, v: int) -> Iterator[tuple[Key, Key]]:
+def _moves(problem: Problem, drift: Drift, v: int) -> Iterator[tuple[Key, Key]]:
+    siblings = [v]
+    quota = problem.variables[v].quota
+    if quota >= 0:
+        siblings = [quota, *problem.world.layers[quota]]
     for at in bits(drift.restarting(v)):
         yield Key(STOP, v, at), Key(START, v, at)
-    for gone in bits(drift.leaving(v)):
+    for sibling in siblings:
+        for gone in bits(drift.leaving(sibling)):
+            for at in bits(drift.start[v]):
+                yield Key(STOP, sibling, gone), Key(START, v, at)
+    for looked in bits(drift.probe[problem.world.parts[v].base]):
         for at in bits(drift.start[v]):
-            yield Key(STOP, v, gone), Key(START, v, at)
-    for looked in bits(drift.probe[v]):
-        for at in bits(drift.start[v]):
-            yield Key(PROBE, v, looked), Key(START, v, at)
+            yield Key(PROBE, problem.world.parts[v].base, looked), Key(START, v, at)
+
+
+def _apart(drift: Drift, link: Link) -> Iterator[tuple[Key, Key]]:
+    for one, other in ((link.service, link.other), (link.other, link.service)):
+        for at in bits(drift.start[one]):
+            for there in bits(drift.stop[other] & link.place(1 << at)):
+                yield Key(STOP, other, there), Key(START, one, at)
+
+
+def _turn(drift: Drift, turn: Turn) -> Iterator[tuple[Key, Key]]:
+    first = (drift.start if turn.first_starts else drift.stop)[turn.first]
+    then = (drift.start if turn.then_starts else drift.stop)[turn.then]
+    for at in bits(first):
+        for there in bits(then):
+            earlier = Key(START if turn.first_starts else STOP, turn.first, at)
+            yield earlier, Key(START if turn.then_starts else STOP, turn.then, there)
 
 
 def _cross(drift: Drift, one: int, other: int) -> Iterator[tuple[Key, Key]]:
@@ -136,6 +161,35 @@ def _cross(drift: Drift, one: int, other: int) -> Iterator[tuple[Key, Key]]:
         for at in bits(drift.arriving(other)):
             if at != gone:
                 yield Key(STOP, one, gone), Key(START, other, at)
+
+
+def _fence_edges(problem: Problem, drift: Drift) -> Iterator[tuple[Key, Key]]:
+    """Whatever may still run on a node comes elsewhere only once the node is fenced."""
+    world = problem.world
+    for at in bits(world.fenced):
+        there = {
+            copy.service for copy in world.observed.copies if copy.node == world.node_names[at]
+        }
+        state = world.states[at]
+        for v, starts in enumerate(drift.start):
+            name = world.services[v].name
+            known = state.boot is not None and name in state.probed
+            if starts and (name in there or not known):
+                for come in bits(starts):
+                    yield Key(FENCE, -1, at), Key(START, v, come)
+        for link in problem.relations.after:
+            if link.reverse and world.services[link.service].name in there:
+                for gone in bits(drift.stop[link.other]):
+                    yield Key(FENCE, -1, at), Key(STOP, link.other, gone)
+
+
+def _turns_of_one(problem: Problem, order: list[Key]) -> Iterator[tuple[Key, Key]]:
+    """Actions that may not happen at once, one after the other in the order given."""
+    teams: list[set[int]] = [{link.service, link.other} for link in problem.relations.serial]
+    teams += [{v} for v in range(problem.world.count) if problem.world.services[v].ordered]
+    for team in teams:
+        ours = [key for key in order if key.part in team and key.rank in (STOP, START)]
+        yield from pairwise(ours)
 
 
 def _room_edges(problem: Problem, drift: Drift) -> Iterator[tuple[Key, Key]]:
@@ -203,25 +257,3 @@ def _reduce(order: list[Key], before: dict[Key, set[Key]]) -> None:
                 reached |= ancestors[earlier] | 1 << place[earlier]
         before[key] = kept
         ancestors[key] = reached
-
-
-def _name(problem: Problem, key: Key) -> ActionId:
-    service = problem.world.services[key.service].name
-    return ActionId(f"{_KINDS[key.rank]}:{service}@{problem.world.node_names[key.node]}")
-
-
-def _reasons(because: Because, key: Key) -> tuple[Reason, ...]:
-    tell = {STOP: because.stop, PROBE: because.probe, START: because.start}[key.rank]
-    return tell(key.service, key.node)
-
-
-def _removed_stops(problem: Problem, because: Because) -> Iterator[Action]:
-    for copy in problem.world.removed:
-        yield Action(
-            id=ActionId(f"{ActionKind.STOP}:{copy.service}@{copy.node}"),
-            kind=ActionKind.STOP,
-            service=copy.service,
-            instance=copy.instance,
-            node=copy.node,
-            reasons=because.removed(copy),
-        )

@@ -9,9 +9,10 @@ competes for it. The answer is proven when it meets a bound, or when a search le
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from reconciler.core.bonds import broken, shared
 from reconciler.core.problem import Problem, Variable
 from reconciler.core.relations import Link, Tie
-from reconciler.core.restarts import steady_copies
+from reconciler.core.restarts import undisturbed
 from reconciler.core.search import Found, Loads, Search
 from reconciler.core.world import Mask, bits
 
@@ -107,42 +108,17 @@ def _content(problem: Problem, variable: Variable, kept: dict[int, Mask]) -> boo
 
 def _kept_well(problem: Problem, link: Link, kept: dict[int, Mask]) -> bool:
     """Whether a link holds, or is worth the most it can be, with everything in its place."""
+    if link.tie is not Tie.WISH:
+        return not broken(link, problem.variables, kept.__getitem__)
     this, that = problem.variables[link.service], problem.variables[link.other]
-    service, other = kept[link.service], kept[link.other]
-    match link.tie:
-        case Tie.TOGETHER:
-            return not service & ~(other | that.pinned)
-        case Tie.APART:
-            return (
-                not (service | this.pinned) & (other | that.pinned) & ~(this.pinned & that.pinned)
-            )
-        case Tie.AFTER:
-            relying = service & ~this.running if that.pinned else service
-            return not relying or bool(other | that.reliable)
-        case Tie.WISH if link.score > 0:
-            shared = (service | this.pinned) & (other | that.pinned)
-            return shared.bit_count() == (service | this.pinned).bit_count()
-        case Tie.WISH:
-            return not (service | this.pinned) & (other | that.pinned)
-    return True
-
-
-def broken_copies(link: Link, ends: tuple[Variable, Variable], service: Mask, other: Mask) -> Mask:
-    """The copies of the link's service that may not be, given the other's; pinned ones are excused."""
-    this, that = ends
-    match link.tie:
-        case Tie.TOGETHER:
-            return service & ~(other | that.pinned)
-        case Tie.APART:
-            return (service | this.pinned) & (other | that.pinned) & ~(this.pinned & that.pinned)
-        case Tie.AFTER if not other | that.reliable:
-            return service & ~this.running if that.pinned else service
-    return 0
+    service = kept[link.service] | this.pinned
+    beside = shared(link, service, kept[link.other] | that.pinned)
+    return beside == (service.bit_count() if link.score > 0 else 0)
 
 
 def _restless(problem: Problem, kept: dict[int, Mask]) -> set[int]:
     """Services that would restart where they are, though they need not, and what they depend on."""
-    steady = steady_copies(problem, kept)
+    steady = undisturbed(problem, kept).steady
     reached = {v.index for v in problem.variables if v.cherished & kept[v.index] & ~steady[v.index]}
     waiting = list(reached)
     while waiting:
@@ -165,7 +141,7 @@ def _loads(problem: Problem, chosen: dict[int, Mask]) -> Loads:
     loads = Loads(copies=copies, room=[list(row) for row in problem.room])
     for variable in problem.variables:
         for at in bits(variable.pinned):
-            copies[at] += 1
+            copies[at] += variable.weight
         loads.add(variable, chosen.get(variable.index, 0))
     return loads
 
@@ -191,7 +167,11 @@ def _pieces(problem: Problem, free: Iterable[int]) -> list[list[int]]:
 
 
 def _neighbours(problem: Problem, v: int) -> set[int]:
-    return {end for link in problem.links[v] for end in (link.service, link.other)} - {v}
+    near = {end for link in problem.links[v] for end in (link.service, link.other, *link.any_of)}
+    quota = problem.variables[v].quota
+    if quota >= 0:
+        near |= {quota, *problem.world.layers[quota]}
+    return near - {v}
 
 
 def _visiting_order(problem: Problem, piece: set[int]) -> list[int]:
@@ -250,20 +230,21 @@ def _search_wide(state: _State, wide: set[int]) -> None:
 
 def _retreat(problem: Problem, chosen: dict[int, Mask], others: dict[int, Mask]) -> None:
     """Give up copies until nothing is broken: a start that any search can only improve."""
-    broken = True
-    while broken:
-        broken = False
+
+    def seats(index: int) -> Mask:
+        return chosen.get(index, others.get(index, 0))
+
+    busy = True
+    while busy:
+        busy = False
         for v in chosen:
             for link in problem.links[v]:
-                seats = {
-                    end: chosen.get(end, others.get(end, 0)) for end in (link.service, link.other)
-                }
-                ends = problem.variables[link.service], problem.variables[link.other]
-                lost = broken_copies(link, ends, seats[link.service], seats[link.other])
+                lost = broken(link, problem.variables, seats)
                 for end in (link.service, link.other):
-                    if chosen.get(end, 0) & lost:
-                        chosen[end] &= ~lost
-                        lost, broken = 0, True
+                    gone = lost if end == link.service else link.place(lost)
+                    if lost and chosen.get(end, 0) & gone:
+                        chosen[end] &= ~gone
+                        lost, busy = 0, True
 
 
 def _search(state: _State, piece: list[int]) -> Found | None:
@@ -278,7 +259,7 @@ def _relaxed(state: _State, piece: list[int]) -> int:
     for link in wishes.values():
         if link.score > 0:
             ends = problem.variables[link.service], problem.variables[link.other]
-            most = min(end.want + end.pinned.bit_count() for end in ends)
+            most = min(end.want + end.pinned.bit_count() for end in ends[: 1 if link.zones else 2])
             total += link.score * problem.scale.preference * most
     return total
 

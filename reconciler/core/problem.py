@@ -1,4 +1,4 @@
-"""The placement problem: one variable per service, its value the set of nodes for its copies.
+"""The placement problem: one variable per part of a service, its value the set of nodes for its copies.
 
 Levels 1 to 3 of a placement's worth are packed into one integer that compares like the tuple of
 levels: services still running, services running, copies and promoted copies per priority class, then
@@ -8,12 +8,16 @@ need does: the search subtracts those at the end.
 """
 
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-from reconciler.core.eligibility import Ban, Rules, bans, eligible
-from reconciler.core.relations import Link, Relations
-from reconciler.core.world import Copies, Mask, World, bits
-from reconciler.model.intent import Mandate, Role, Service, WhenEqual
+from reconciler.core.eligibility import bans, eligible
+from reconciler.core.promotion import promotion_scores
+from reconciler.core.relations import Link, Relations, Tie
+from reconciler.core.rules import Ban, Rules
+from reconciler.core.scores import Scores, add_scores
+from reconciler.core.world import Mask, Part, World, bits
+from reconciler.model.intent import NegativeScores, WhenEqual
 
 _COUNT_BITS = 24
 _PREFERENCE_BITS = 64
@@ -30,14 +34,15 @@ class Scale:
     home: int = 1
     preference: int = 1 << (2 * _COUNT_BITS)
 
-    def counts(self, priority: int) -> tuple[int, int, int]:
-        """Weights of: still running, running at all, one copy, in this priority class."""
+    def counts(self, priority: int) -> tuple[int, int, int, int]:
+        """Weights of: still running, running at all, one copy, one promoted copy, in this class."""
         below = len(self.classes) - 1 - self.classes.index(priority)
         base = 2 * _COUNT_BITS + _PREFERENCE_BITS + below * _PER_CLASS * _COUNT_BITS
         return (
             1 << (base + 3 * _COUNT_BITS),
             1 << (base + 2 * _COUNT_BITS),
             1 << (base + _COUNT_BITS),
+            1 << base,
         )
 
     def levels(self, worth: int) -> tuple[int, ...]:
@@ -54,9 +59,13 @@ class Scale:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variable:
-    """What the search must know of one service."""
+    """What the search must know of one part."""
 
     index: int
+    weight: int
+    """What one copy adds to the load of its node: promoted copies are copies already."""
+    quota: int
+    """The first part of those that share a number of copies; -1 when it has a number of its own."""
     want: int
     """Most copies to choose, beyond the pinned ones."""
     candidates: Mask
@@ -116,6 +125,8 @@ class Problem:
     """Per node and resource what the pinned copies leave, or a very large number."""
     links: tuple[tuple[Link, ...], ...]
     """Per service every link that it is an end of (`sequence` apart, which binds nothing)."""
+    quotas: Mapping[int, int]
+    """Most copies of all parts that share a number, by their first part."""
     suppliers: tuple[tuple[Link, ...], ...]
     """Per service the `after` links to what it needs."""
     dependents: tuple[tuple[int, ...], ...]
@@ -128,39 +139,33 @@ UNLIMITED = 1 << 62
 def pose(world: World, relations: Relations, rules: Rules) -> Problem:
     """Pose the placement problem of this world.
 
-    Shape: N nodes, M services: O(M x rules of each), no product of N and M.
+    Shape: N nodes, M services: O(M + rules), no product of N and M.
     """
     scale = Scale(tuple(sorted({s.priority for s in world.services}, reverse=True)))
-    found = tuple(bans(world, rules, service) for service in world.services)
-    candidates = tuple(
-        eligible(world, banned) & ~copies.pinned
-        for banned, copies in zip(found, world.copies, strict=True)
-    )
-    candidates = _consistent(world, relations, candidates)
+    found = tuple(bans(world, rules, part) for part in range(len(world.parts)))
+    candidates = _consistent(world, relations, _candidates(world, found))
+    relations = _unbearable(world, relations, rules)
     most = _most(world, relations)
     cherished = _cherished(world, relations, candidates)
     resources = tuple(sorted({name for node in world.intent.nodes for name, _ in node.capacity}))
-    spread = world.intent.when_equal is WhenEqual.SPREAD
     variables = tuple(
         _variable(
             index,
-            service,
-            copies=world.copies[index],
+            part,
+            world=world,
             candidates=candidates[index],
             most=most[index],
             cherished=cherished[index],
-            scores=_scores(world, rules, service),
+            scores=_scores(world, rules, index),
             scale=scale,
             resources=resources,
-            spread=spread,
         )
-        for index, service in enumerate(world.services)
+        for index, part in enumerate(world.parts)
     )
     links: dict[int, list[Link]] = defaultdict(list)
     for link in (*relations.together, *relations.apart, *relations.wishes, *relations.after):
-        links[link.service].append(link)
-        if link.other != link.service:
-            links[link.other].append(link)
+        for end in dict.fromkeys((link.service, link.other, *link.any_of)):
+            links[end].append(link)
     return Problem(
         world=world,
         scale=scale,
@@ -170,12 +175,57 @@ def pose(world: World, relations: Relations, rules: Rules) -> Problem:
         resources=resources,
         room=_room(world, resources),
         links=tuple(tuple(links.get(i, ())) for i in range(len(variables))),
+        quotas=_quotas(world),
         suppliers=_by_service(relations.after, len(variables)),
         dependents=tuple(
             tuple(link.service for link in found)
             for found in _by_other(relations.after, len(variables))
         ),
     )
+
+
+def _candidates(world: World, found: tuple[tuple[Ban, ...], ...]) -> tuple[Mask, ...]:
+    """Where each part may be as far as its own rules go; what nobody may touch gains and loses no role."""
+    masks: list[Mask] = []
+    for index, part in enumerate(world.parts):
+        mask = eligible(world, found[index]) & ~world.copies[index].pinned
+        if part.base != index:
+            mask &= masks[part.base]
+        masks.append(mask)
+    return tuple(masks)
+
+
+def _quotas(world: World) -> dict[int, int]:
+    quotas = {}
+    for base, layers in world.layers.items():
+        wanted = world.services[base].replicas
+        if wanted is None:
+            wanted = len(world.node_names)
+        held = sum(world.copies[part].pinned.bit_count() for part in (base, *layers))
+        quotas[base] = max(0, wanted - held)
+    return quotas
+
+
+def _scores(world: World, rules: Rules, index: int) -> Scores:
+    if world.parts[index].promoted:
+        return promotion_scores(world, rules, index)
+    return rules.scores.get(world.services[index].name, ())
+
+
+def _unbearable(world: World, relations: Relations, rules: Rules) -> Relations:
+    """Where negative sums forbid, a wish to be apart that nothing outweighs is a mandate."""
+    if world.intent.negative_scores is not NegativeScores.FORBID:
+        return relations
+    apart = []
+    for wish in relations.wishes:
+        if wish.score >= 0:
+            continue
+        healthy = world.copies[wish.service].healthy
+        sticky = ((world.services[wish.service].stickiness, healthy),)
+        totals = add_scores(world.everywhere, _scores(world, rules, wish.service) + sticky)
+        where = sum(mask for score, mask in totals if score + wish.score < 0)
+        apart.append(replace(wish, tie=Tie.APART, where=where))
+    return replace(relations, apart=relations.apart + tuple(link for link in apart if link.where))
 
 
 def _by_service(links: tuple[Link, ...], count: int) -> tuple[tuple[Link, ...], ...]:
@@ -197,32 +247,38 @@ def _consistent(
 ) -> tuple[Mask, ...]:
     """Take away the nodes that no service can use because what it needs cannot be there."""
     left = list(candidates)
-    for link in (*relations.together, *relations.after):
-        if link.promoted:
-            left[link.service] = 0
     changed = True
     while changed:
         before = tuple(left)
         for link in relations.together:
-            left[link.service] &= left[link.other] | world.copies[link.other].pinned
+            left[link.service] &= link.place(left[link.other] | world.copies[link.other].pinned)
         for link in relations.after:
-            other = world.copies[link.other]
-            if not left[link.other] | other.reliable:
-                left[link.service] &= world.copies[link.service].running if other.pinned else 0
+            suppliers = (link.other, *link.any_of)
+            if sum((left[i] | world.copies[i].reliable).bit_count() for i in suppliers) == 0:
+                unsure = any(world.copies[i].pinned for i in suppliers) or not link.reverse
+                left[link.service] &= world.copies[link.service].running if unsure else 0
         changed = tuple(left) != before
     return tuple(left)
 
 
 def _most(world: World, relations: Relations) -> tuple[int, ...]:
-    """How many copies each service can have: no more than what it must be together with."""
+    """How many copies each part can have: no more than what it must be together with."""
     every = len(world.node_names)
-    most = [every if s.replicas is None else s.replicas for s in world.services]
+    most = [
+        part.service.promoted
+        if part.promoted
+        else every
+        if part.service.replicas is None
+        else part.service.replicas
+        for part in world.parts
+    ]
     changed = True
     while changed:
         before = tuple(most)
         for link in relations.together:
-            pinned = world.copies[link.other].pinned.bit_count()
-            most[link.service] = min(most[link.service], max(most[link.other], pinned))
+            if not link.zones:
+                pinned = world.copies[link.other].pinned.bit_count()
+                most[link.service] = min(most[link.service], max(most[link.other], pinned))
         changed = tuple(most) != before
     return tuple(most)
 
@@ -239,12 +295,15 @@ def _cherished(
         copies.healthy & allowed for copies, allowed in zip(world.copies, candidates, strict=True)
     ]
     local = {(link.service, link.other) for link in relations.together}
+    links = [link for link in relations.after if link.reverse and not link.any_of]
     changed = True
     while changed:
         changed = False
-        for link in relations.after:
+        for link in links:
             supply = steady[link.other] | world.copies[link.other].pinned
-            if (link.service, link.other) in local:
+            if link.every and world.copies[link.other].running & ~supply:
+                left = 0
+            elif (link.service, link.other) in local:
                 left = steady[link.service] & supply
             else:
                 left = steady[link.service] if supply else 0
@@ -256,44 +315,43 @@ def _cherished(
 
 def _variable(  # noqa: PLR0913 - one call, all keywords
     index: int,
-    service: Service,
+    part: Part,
     *,
-    copies: Copies,
+    world: World,
     candidates: Mask,
     most: int,
     cherished: Mask,
-    scores: tuple[tuple[int, Mask], ...],
+    scores: Scores,
     scale: Scale,
     resources: tuple[str, ...],
-    spread: bool,
 ) -> Variable:
-    kept, up, copy = scale.counts(service.priority)
-    sticky = service.stickiness * scale.preference
-    disturbed = 0 if spread else scale.disturbance
-    home = 0 if spread else scale.home
+    service, copies = part.service, world.copies[index]
+    kept, up, copy, promoted = scale.counts(service.priority)
+    stickiness = service.stickiness
+    if part.promoted:
+        kept, up, copy = 0, 0, promoted
+        if service.promoted_stickiness is not None:
+            stickiness = service.promoted_stickiness
+    sticky = stickiness * scale.preference
+    spread = world.intent.when_equal is WhenEqual.SPREAD
+    disturbed, home = (0, 0) if spread else (scale.disturbance, scale.home)
     tiers: dict[int, Mask] = defaultdict(int)
-    # A node's score is the sum over the rules that name it: refine the partition rule by rule.
-    parts = [(0, candidates)]
-    for score, mask in scores:
-        parts = [
-            (base + score * inside, part)
-            for base, whole in parts
-            for inside, part in ((1, whole & mask), (0, whole & ~mask))
-            if part
-        ]
-    for score, whole in parts:
+    for score, whole in add_scores(candidates, scores):
         worth = copy + score * scale.preference
-        for extra, part in (
+        for extra, mask in (
             (sticky + disturbed + home, whole & cherished),
             (home, whole & copies.running & ~cherished),
             (0, whole & ~copies.running & ~cherished),
         ):
-            if part:
-                tiers[worth + extra] |= part
-    pinned = copies.pinned.bit_count() if service.replicas is not None else 0
-    amounts = dict(service.demand)
+            if mask:
+                tiers[worth + extra] |= mask
+    counted = service.replicas is not None or part.promoted
+    pinned = copies.pinned.bit_count() if counted else 0
+    amounts = {} if part.promoted else dict(service.demand)
     return Variable(
         index=index,
+        weight=0 if part.promoted else 1,
+        quota=part.base if part.base in world.layers and not part.promoted else -1,
         want=max(0, min(most - pinned, candidates.bit_count())),
         candidates=candidates,
         pinned=copies.pinned,
@@ -301,20 +359,12 @@ def _variable(  # noqa: PLR0913 - one call, all keywords
         running=copies.running,
         cherished=cherished,
         tiers=tuple(sorted(tiers.items(), reverse=True)),
-        up=0 if copies.reliable else up,
-        kept=kept if copies.running and not copies.reliable else 0,
+        up=0 if copies.reliable or part.layer else up,
+        kept=kept if copies.running and not copies.reliable and not part.layer else 0,
         stickiness=sticky + disturbed,
         demand=tuple(
             (i, amounts[name]) for i, name in enumerate(resources) if amounts.get(name, 0) > 0
         ),
-    )
-
-
-def _scores(world: World, rules: Rules, service: Service) -> tuple[tuple[int, Mask], ...]:
-    return tuple(
-        (rule.strength, world.mask(rule.nodes))
-        for rule in rules.locations.get(service.name, ())
-        if not isinstance(rule.strength, Mandate) and rule.role is not Role.PROMOTED
     )
 
 
@@ -323,8 +373,8 @@ def _room(world: World, resources: tuple[str, ...]) -> tuple[tuple[int, ...], ..
         [dict(node.capacity).get(name, UNLIMITED) for name in resources]
         for node in world.intent.nodes
     ]
-    for service, copies in zip(world.services, world.copies, strict=True):
-        amounts = dict(service.demand)
+    for part, copies in zip(world.parts, world.copies, strict=True):
+        amounts = {} if part.promoted else dict(part.service.demand)
         for at in bits(copies.pinned):
             for i, name in enumerate(resources):
                 room[at][i] -= amounts.get(name, 0)

@@ -6,6 +6,7 @@ The first reason is the one to tell people. A move and a restart have one reason
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from reconciler.core.bonds import supplied
 from reconciler.core.drift import Drift
 from reconciler.core.eligibility import first_ban
 from reconciler.core.problem import Problem
@@ -15,6 +16,9 @@ from reconciler.model.ids import NodeName
 from reconciler.model.intent import Mandate, Origin
 from reconciler.model.observed import Certainty, Copy, Liveness
 from reconciler.model.placement import Reason, Unplaced, Why
+
+_WAITING = (Why.NO_PROOF, Why.NO_QUORUM, Why.NO_TICKET, Why.BLOCKED, Why.UNKNOWN_STATE)
+"""Reasons that something is unsafe rather than impossible."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,18 @@ class Because:
             return tuple(self._why_restart(v, at))
         return tuple(self._why_arrive(v, at))
 
+    def fence(self, at: int) -> tuple[Reason, ...]:
+        """Why a node is fenced."""
+        node = self._node(at)
+        text = f"{node} is fenced: {self.problem.world.mishaps.fenced[node]}"
+        return (Reason(why=Why.FENCED_FIRST, text=text, node=node),)
+
+    def reload(self, v: int, at: int) -> tuple[Reason, ...]:
+        """Why a running copy is told to read its settings again."""
+        service = self.problem.world.services[v]
+        text = f'parameters of "{service.name}" changed that need no restart'
+        return (Reason(why=Why.CHANGED, text=text, origin=service.origin, node=self._node(at)),)
+
     def probe(self, v: int, at: int) -> tuple[Reason, ...]:
         """Why a node is asked before anything starts."""
         name, node = self.problem.world.services[v].name, self._node(at)
@@ -53,21 +69,22 @@ class Because:
 
     def unplaced(self, v: int) -> Unplaced | None:
         """Why a service runs fewer copies than wanted; None when it does not."""
-        service, variable = self.problem.world.services[v], self.problem.variables[v]
+        service = self.problem.world.services[v]
         if not service.enabled:
             return None
-        # A suspect node is late, not gone: what runs there is not missed yet.
-        here = self.chosen[v] | variable.reliable | (variable.pinned & self._suspect())
+        here = self._present(v)
+        placed = here.bit_count() + sum(
+            self._present(layer).bit_count() for layer in self.problem.world.layers.get(v, ())
+        )
         wanted = service.replicas if service.replicas is not None else self._possible(v)
-        if here.bit_count() >= wanted:
-            return None
+        if placed >= wanted:
+            return self._unpromoted(v)
         held = tuple(self._held(v))
         elsewhere = tuple(
             reason
             for at in bits(self.problem.world.everywhere & ~self.seats(v))
             if (reason := self._why_not(v, at)) is not None
         )
-        waiting = (Why.NO_PROOF, Why.NO_QUORUM, Why.BLOCKED, Why.UNKNOWN_STATE)
         distinct: dict[str, Reason] = {}
         for reason in held + elsewhere:
             distinct.setdefault(reason.text, reason)
@@ -75,38 +92,62 @@ class Because:
         return Unplaced(
             service=service.name,
             wanted=wanted,
-            placed=here.bit_count(),
-            blocked=any(reason.why in waiting for reason in reasons),
+            placed=placed,
+            blocked=any(reason.why in _WAITING for reason in reasons),
             reasons=reasons,
+        )
+
+    def _present(self, v: int) -> Mask:
+        # A suspect node is late, not gone: what runs there is not missed yet.
+        variable = self.problem.variables[v]
+        return self.chosen[v] | variable.reliable | (variable.pinned & self._suspect())
+
+    def _unpromoted(self, base: int) -> Unplaced | None:
+        """Why fewer copies are promoted than wanted, once copies run that could tell their fitness."""
+        world = self.problem.world
+        v = world.promotion.get(base)
+        if v is None or not world.copies[base].running & self.chosen[base]:
+            return None
+        service, count = world.services[v], self._present(v).bit_count()
+        if count >= service.promoted:
+            return None
+        told = (self._why_not(v, at) for at in bits(self.seats(base) & ~self.seats(v)))
+        reasons = {reason.text: reason for reason in told if reason is not None}
+        return Unplaced(
+            service=service.name,
+            wanted=service.promoted,
+            placed=count,
+            blocked=any(reason.why in _WAITING for reason in reasons.values()),
+            reasons=tuple(reasons.values()) or (self._too_few_nodes(v, service.promoted),),
         )
 
     # One copy -------------------------------------------------------------------------------------
 
     def _why_restart(self, v: int, at: int) -> Iterator[Reason]:
         world, bit = self.problem.world, 1 << at
-        name, node = world.services[v].name, self._node(at)
+        name, node = self._label(v), self._node(at)
         if world.copies[v].failed & bit:
             yield Reason(why=Why.FAILED, text=self._failure(v, at), node=node)
         if world.copies[v].changed & bit:
             yield Reason(
                 why=Why.CHANGED,
-                text=f'the definition of "{name}" changed',
+                text=f"the definition of {name} changed",
                 origin=world.services[v].origin,
                 node=node,
             )
         for link in self._suppliers(v):
-            supplier = world.services[link.other].name
+            supplier = self._label(link.other)
             if not self._relies(link, at):
                 yield Reason(
                     why=Why.DEPENDS,
-                    text=f'"{name}" runs only while "{supplier}" does, which stops or starts',
+                    text=f"{name} runs only while {supplier} does, which stops or starts",
                     origin=link.origin,
                     node=node,
                 )
 
     def _why_leave(self, v: int, at: int) -> Iterator[Reason]:
         world, variable = self.problem.world, self.problem.variables[v]
-        name, node, bit = world.services[v].name, self._node(at), 1 << at
+        name, node, bit = self._label(v), self._node(at), 1 << at
         ban = first_ban(self.problem.bans[v], at)
         if ban is not None:
             yield ban.reason(world, at)
@@ -120,17 +161,17 @@ class Because:
         if better:
             yield self._preferred(v, at, better[0])
         elif variable.running.bit_count() > self.chosen[v].bit_count():
-            text = f'"{name}" has a copy too many'
+            text = f"{name} has a copy too many"
             yield Reason(why=Why.EXTRA_COPY, text=text, node=node)
         elif world.copies[v].failed & bit:
             yield Reason(why=Why.FAILED, text=self._failure(v, at), node=node)
         else:
-            text = f'"{name}" makes room on {node} for others'
+            text = f"{name} makes room on {node} for others"
             yield Reason(why=Why.MAKES_ROOM, text=text, node=node)
 
     def _why_arrive(self, v: int, at: int) -> Iterator[Reason]:
         world = self.problem.world
-        name, node = world.services[v].name, self._node(at)
+        name, node = self._label(v), self._node(at)
         leaving = list(bits(self.drift.leaving(v)))
         if leaving:
             yield from self._why_leave(v, leaving[0])
@@ -141,17 +182,19 @@ class Because:
             if state.liveness is Liveness.LOST and self._ran_on(v, state.name)
         ]
         if lost:
-            text = f'{lost[0]} is lost, where "{name}" ran'
+            text = f"{lost[0]} is lost, where {name} ran"
             yield Reason(why=Why.NODE_LOST, text=text, node=lost[0])
             return
         running = (world.copies[v].running & self.chosen[v]).bit_count()
         match world.services[v].replicas:
+            case _ if world.parts[v].promoted:
+                text = f"{name} is wanted, and fit for it there"
             case None:
-                text = f'"{name}" should run on every eligible node'
+                text = f"{name} should run on every eligible node"
             case 1:
-                text = f'"{name}" should run, and runs nowhere'
+                text = f"{name} should run, and runs nowhere"
             case wanted:
-                text = f'"{name}" should run {wanted} times, and runs {running}'
+                text = f"{name} should run {wanted} times, and runs {running}"
         yield Reason(why=Why.WANTED, text=text, origin=world.services[v].origin, node=node)
 
     def _companion_reason(self, v: int, at: int) -> Reason | None:
@@ -162,8 +205,8 @@ class Because:
                 continue
             ban = first_ban(self.problem.bans[link.service], at)
             if ban is not None:
-                name, companion = world.services[v].name, world.services[link.service].name
-                text = f'"{name}" goes where "{companion}" can: {ban.reason(world, at).text}'
+                name, companion = self._label(v), self._label(link.service)
+                text = f"{name} goes where {companion} can: {ban.reason(world, at).text}"
                 return Reason(why=ban.why, text=text, origin=ban.origin, node=self._node(at))
         return None
 
@@ -177,8 +220,8 @@ class Because:
         ]
         if not coming:
             return None
-        name, node = world.services[v].name, self._node(at)
-        text = f'"{name}" makes room on {node} for {" and ".join(coming[:3])}'
+        name, node = self._label(v), self._node(at)
+        text = f"{name} makes room on {node} for {' and '.join(coming[:3])}"
         return Reason(why=Why.MAKES_ROOM, text=text, node=node)
 
     def _preferred(self, v: int, at: int, there: int) -> Reason:
@@ -187,15 +230,15 @@ class Because:
             if rule.service == name and not isinstance(rule.strength, Mandate):
                 inside = {self._node(at) in rule.nodes, self._node(there) in rule.nodes}
                 if len(inside) > 1:
-                    return self._prefer(name, there, rule.origin)
+                    return self._prefer(v, there, rule.origin)
         for link in self._company(v):
             if self._beside(link, v, at) != self._beside(link, v, there):
-                return self._prefer(name, there, link.origin)
-        return self._prefer(name, there, None)
+                return self._prefer(v, there, link.origin)
+        return self._prefer(v, there, None)
 
-    def _prefer(self, name: str, there: int, origin: Origin | None) -> Reason:
+    def _prefer(self, v: int, there: int, origin: Origin | None) -> Reason:
         node = self._node(there)
-        text = f'"{name}" prefers {node} by more than its stickiness'
+        text = f"{self._label(v)} prefers {node} by more than its stickiness"
         return Reason(why=Why.PREFERRED, text=text, origin=origin, node=node)
 
     # Why not ----------------------------------------------------------------------------------------
@@ -237,25 +280,21 @@ class Because:
 
     def link_reason(self, link: Link, v: int, at: int) -> Reason | None:
         """What one link has against a copy on this node, as everything else is placed."""
-        world, bit, node = self.problem.world, 1 << at, self._node(at)
+        bit, node = 1 << at, self._node(at)
         other = link.other if link.service == v else link.service
-        name, with_name = world.services[v].name, world.services[other].name
-        if link.promoted and link.service == v:
-            text = f'"{name}" needs a promoted copy of "{with_name}", and nothing is promoted yet'
-            return Reason(why=Why.NEEDS, text=text, origin=link.origin, node=node)
+        name, with_name = self._label(v), self._label(other)
         match link.tie:
-            case Tie.TOGETHER if link.service == v and not self.seats(other) & bit:
-                text = (
-                    f'"{name}" needs "{with_name}" on the same node, which does not run on {node}'
-                )
+            case Tie.TOGETHER if link.service == v and not link.place(self.seats(other)) & bit:
+                place = "on the same node" if not link.zones else "in the same place"
+                text = f"{name} needs {with_name} {place}, which does not run on {node}"
                 return Reason(why=Why.NEEDS, text=text, origin=link.origin, node=node)
-            case Tie.APART if self.seats(other) & bit:
-                text = f'"{name}" may not run beside "{with_name}", which runs on {node}'
+            case Tie.APART if link.place(self.seats(other)) & bit & link.where:
+                text = f"{name} may not run beside {with_name}, which runs on {node}"
                 return Reason(why=Why.NOT_WITH, text=text, origin=link.origin, node=node)
-            case Tie.AFTER if link.service == v and not (
-                self.chosen[other] | self.problem.variables[other].reliable
+            case Tie.AFTER if link.service == v and not supplied(
+                link, self.problem.variables, self.chosen.__getitem__
             ):
-                text = f'"{name}" runs only while "{with_name}" does, which runs nowhere'
+                text = f"{name} runs only while {with_name} does, which runs nowhere"
                 return Reason(why=Why.DEPENDS, text=text, origin=link.origin, node=node)
         return None
 
@@ -271,9 +310,9 @@ class Because:
                 if which == resource
             )
             if left < amount:
-                node, name = self._node(at), problem.world.services[v].name
+                node, name = self._node(at), self._label(v)
                 text = (
-                    f'"{name}" needs {amount} {problem.resources[resource]}, '
+                    f"{name} needs {amount} {problem.resources[resource]}, "
                     f"{node} has {max(left, 0)} left"
                 )
                 return Reason(why=Why.CAPACITY, text=text, node=node)
@@ -323,6 +362,10 @@ class Because:
         other = link.other if link.service == v else link.service
         return bool(self.seats(other) >> at & 1)
 
+    def _label(self, v: int) -> str:
+        part = self.problem.world.parts[v]
+        return f'promoted "{part.service.name}"' if part.promoted else f'"{part.service.name}"'
+
     def _node(self, at: int) -> NodeName:
         return self.problem.world.node_names[at]
 
@@ -331,8 +374,9 @@ class Because:
         return any(c.service == name and c.node == node for c in self.problem.world.observed.copies)
 
     def _failure(self, v: int, at: int) -> str:
-        name, node = self.problem.world.services[v].name, self._node(at)
+        service = self.problem.world.services[v].name
+        name, node = self._label(v), self._node(at)
         for failure in self.problem.world.observed.failures:
-            if failure.service == name and failure.node == node:
-                return f'"{name}" failed on {node} ({failure.operation}: {failure.reason})'
-        return f'"{name}" failed on {node}'
+            if failure.service == service and failure.node == node:
+                return f"{name} failed on {node} ({failure.operation}: {failure.reason})"
+        return f"{name} failed on {node}"

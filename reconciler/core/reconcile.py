@@ -13,16 +13,19 @@ Every stage is a pure function with its own type of result, and none reaches bac
 Law: equal inputs give equal decisions, whatever the order of the input; time is an input.
 """
 
+from collections.abc import Iterator
+
 from reconciler.core.drift import find_drift
-from reconciler.core.eligibility import Rules, holds, read_rules
+from reconciler.core.eligibility import holds
 from reconciler.core.ordering import make_plan
 from reconciler.core.placement import Assignment, assign
 from reconciler.core.problem import Problem, pose
 from reconciler.core.reasons import Because
 from reconciler.core.relations import read_relations
-from reconciler.core.world import World, bits, read_world
+from reconciler.core.rules import Rules, read_rules
+from reconciler.core.world import Mask, World, bits, read_world
 from reconciler.model.ids import Millis
-from reconciler.model.intent import Intent
+from reconciler.model.intent import Intent, Role
 from reconciler.model.observed import Observed
 from reconciler.model.placement import Placement, Score, Seat
 from reconciler.model.plan import Decision
@@ -46,14 +49,9 @@ def reconcile(intent: Intent, observed: Observed, now_ms: Millis) -> Decision:
 
 def _placement(problem: Problem, assignment: Assignment, because: Because) -> Placement:
     world, scale = problem.world, problem.scale
-    seats = tuple(
-        Seat(service=service.name, node=world.node_names[at], instance=number)
-        for v, service in enumerate(world.services)
-        for number, at in enumerate(bits(assignment.chosen[v] | problem.variables[v].reliable))
-    )
-    unplaced = (because.unplaced(v) for v in range(len(world.services)))
+    unplaced = (because.unplaced(v) for v in range(world.count))
     return Placement(
-        seats=seats,
+        seats=tuple(_seats(problem, assignment)),
         unplaced=tuple(one for one in unplaced if one is not None),
         score=Score(levels=scale.levels(assignment.worth)),
         optimal=assignment.proven,
@@ -61,11 +59,34 @@ def _placement(problem: Problem, assignment: Assignment, because: Because) -> Pl
     )
 
 
+def _seats(problem: Problem, assignment: Assignment) -> Iterator[Seat]:
+    world = problem.world
+
+    def held(part: int) -> Mask:
+        return assignment.chosen[part] | problem.variables[part].reliable
+
+    for base in range(world.count):
+        service = world.services[base]
+        role = world.promotion.get(base)
+        promoted = held(role) if role is not None else 0
+        number = 0
+        for part in (base, *world.layers.get(base, ())):
+            for at in bits(held(part)):
+                word = Role.PROMOTED if promoted >> at & 1 else Role.UNPROMOTED
+                yield Seat(
+                    service=service.name,
+                    node=world.node_names[at],
+                    instance=number,
+                    role=word if role is not None else Role.STARTED,
+                )
+                number += 1
+
+
 def _wake_at(world: World, rules: Rules) -> Millis | None:
     """When the first ban that stands on failures runs out."""
     ends = [
         service.forgets_ms(failure.last_ms)
-        for service in world.services
+        for service in world.intent.services
         for failure in rules.failures.get(service.name, ())
         if holds(failure, service, rules.now_ms)
     ]

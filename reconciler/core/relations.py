@@ -1,15 +1,16 @@
-"""What services have to do with one another: groups and constraints, spelled out between single services.
+"""What parts of services have to do with one another: groups and constraints, spelled out part by part.
 
 A group is shorthand: each member needs the one before it, on the same node and running. A constraint
 that names a group means its first member where the group follows something, and its last where
-something follows the group.
+something follows the group. A role in a constraint means the part with the promoted copies.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 
-from reconciler.core.world import World
+from reconciler.core.world import Mask, World
 from reconciler.model.ids import ServiceName
 from reconciler.model.intent import (
     Colocation,
@@ -19,11 +20,12 @@ from reconciler.model.intent import (
     OrderingKind,
     Origin,
     Role,
+    Service,
 )
 
 
 class Tie(Enum):
-    """How one service depends on another."""
+    """How one part depends on another."""
 
     TOGETHER = 1
     """Every copy of the service shares a node with one of the other."""
@@ -35,19 +37,47 @@ class Tie(Enum):
     """It runs only while the other does, starts after it and restarts with it."""
     SEQUENCE = 5
     """Ordered only where both act in one plan."""
+    SERIAL = 6
+    """Never both at once, in whichever order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """A relation from one service (by index) to another, with the line that says so."""
+    """A relation from one part (by index) to another, with the line that says so."""
 
     tie: Tie
     service: int
     other: int
-    origin: Origin | None
+    origin: Origin | None = None
     score: int = 0
-    promoted: bool = False
-    """It speaks of promoted copies, which nothing promotes yet: it can never be met."""
+    where: Mask = -1
+    """APART holds on these nodes only."""
+    zones: tuple[Mask, ...] = ()
+    """Nodes that count as one place, such as racks; empty: every node is its own."""
+    reverse: bool = True
+    """AFTER, SEQUENCE: stops in reverse order, and stops with the other."""
+    every: bool = False
+    """AFTER: it waits for all copies of the other, and restarts when any of them does."""
+    minimum: int = 1
+    """AFTER: so many copies of the other are needed."""
+    any_of: tuple[int, ...] = ()
+    """AFTER: further parts that will do as well as the other."""
+
+    def place(self, mask: Mask) -> Mask:
+        """All nodes that count as the same place as one of these."""
+        if not self.zones:
+            return mask
+        return sum(zone for zone in self.zones if zone & mask)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One action of a part comes before one of another; True stands for start, False for stop."""
+
+    first: int
+    first_starts: bool
+    then: int
+    then_starts: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,30 +89,8 @@ class Relations:
     wishes: tuple[Link, ...]
     after: tuple[Link, ...]
     sequence: tuple[Link, ...]
-
-
-def read_relations(world: World) -> Relations:
-    """Spell out groups and constraints between services."""
-    groups = {str(group.name): group for group in world.intent.groups}
-    links: list[Link] = []
-    for group in world.intent.groups:
-        for before, member in zip(group.members, group.members[1:], strict=False):
-            links.append(_link(world, Tie.TOGETHER, member, before, origin=group.origin))
-            links.append(_link(world, Tie.AFTER, member, before, origin=group.origin))
-    for colocation in world.intent.colocations:
-        links.extend(_colocation(world, groups, colocation))
-    links.extend(_ordering(world, groups, ordering) for ordering in world.intent.orderings)
-    return Relations(
-        together=_only(links, Tie.TOGETHER),
-        apart=_only(links, Tie.APART),
-        wishes=_only(links, Tie.WISH),
-        after=_only(links, Tie.AFTER),
-        sequence=_only(links, Tie.SEQUENCE),
-    )
-
-
-def _only(links: list[Link], tie: Tie) -> tuple[Link, ...]:
-    return tuple(link for link in links if link.tie is tie)
+    serial: tuple[Link, ...]
+    turns: tuple[Turn, ...]
 
 
 def members(groups: Mapping[str, Group], name: str) -> tuple[ServiceName, ...]:
@@ -91,58 +99,218 @@ def members(groups: Mapping[str, Group], name: str) -> tuple[ServiceName, ...]:
     return group.members if group else (ServiceName(name),)
 
 
-def _link(
-    world: World,
-    tie: Tie,
-    service: str,
-    other: str,
-    *,
-    origin: Origin | None,
-    score: int = 0,
-    promoted: bool = False,
-) -> Link:
-    index = world.service_index
-    return Link(
-        tie=tie,
-        service=index[ServiceName(service)],
-        other=index[ServiceName(other)],
-        origin=origin,
-        score=score,
-        promoted=promoted,
+def read_relations(world: World) -> Relations:
+    """Spell out groups and constraints between parts."""
+    reader = _Reader(world)
+    links = [*reader.parts(), *reader.groups(), *reader.colocations(), *reader.orderings()]
+    by_tie: dict[Tie, list[Link]] = {tie: [] for tie in Tie}
+    for link in links:
+        if link.service != link.other:
+            by_tie[link.tie].append(link)
+    return Relations(
+        together=tuple(by_tie[Tie.TOGETHER]),
+        apart=tuple(by_tie[Tie.APART]),
+        wishes=tuple(by_tie[Tie.WISH]),
+        after=tuple(by_tie[Tie.AFTER]),
+        sequence=tuple(by_tie[Tie.SEQUENCE]),
+        serial=tuple(by_tie[Tie.SERIAL]),
+        turns=tuple(reader.turns()),
     )
 
 
-def _colocation(
-    world: World, groups: Mapping[str, Group], colocation: Colocation
-) -> tuple[Link, ...]:
-    dependents = members(groups, colocation.dependent)
-    primaries = members(groups, colocation.primary)
-    promoted = Role.PROMOTED in (colocation.dependent_role, colocation.primary_role)
-    origin = colocation.origin
-    match colocation.strength:
-        case Mandate.REQUIRED:
-            one, other = dependents[0], primaries[-1]
-            link = _link(world, Tie.TOGETHER, one, other, origin=origin, promoted=promoted)
-            return (link,)
-        case Mandate.FORBIDDEN:
-            return tuple(
-                _link(world, Tie.APART, one, other, origin=origin, promoted=promoted)
-                for one in dependents
-                for other in primaries
+class _Reader:
+    """Reads one world's relations; every method yields links."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._groups = {str(group.name): group for group in world.intent.groups}
+
+    # Names ------------------------------------------------------------------------------------------
+
+    def _part(self, name: ServiceName, *, promoted: bool = False) -> int | None:
+        base = self._world.service_index.get(name)
+        if base is None or not promoted:
+            return base
+        return self._world.promotion.get(base)
+
+    def _every_part(self, name: ServiceName) -> tuple[int, ...]:
+        """The parts with copies of a service: the first of each node, the second, ..."""
+        base = self._world.service_index[name]
+        return (base, *self._world.layers.get(base, ()))
+
+    def _firsts(self, name: str) -> tuple[ServiceName, ...]:
+        """Members that begin when the group begins."""
+        group = self._groups.get(name)
+        return (
+            group.members[: None if group and not group.ordered else 1]
+            if group
+            else (ServiceName(name),)
+        )
+
+    def _lasts(self, name: str) -> tuple[ServiceName, ...]:
+        """Members whose start makes the group complete."""
+        group = self._groups.get(name)
+        if group is None:
+            return (ServiceName(name),)
+        return group.members[-1:] if group.ordered else group.members
+
+    # Parts and groups -------------------------------------------------------------------------------
+
+    def parts(self) -> Iterator[Link]:
+        """A promoted copy is a copy; a second copy on a node comes with a first."""
+        for base, role in self._world.promotion.items():
+            yield Link(tie=Tie.TOGETHER, service=role, other=base)
+            yield Link(tie=Tie.AFTER, service=role, other=base)
+        for base, layers in self._world.layers.items():
+            for lower, upper in pairwise((base, *layers)):
+                yield Link(tie=Tie.TOGETHER, service=upper, other=lower)
+
+    def groups(self) -> Iterator[Link]:
+        """Each member needs the one before it."""
+        for group in self._world.intent.groups:
+            for before, member in pairwise(group.members):
+                for promoted in (False, True):
+                    service = self._part(member, promoted=promoted)
+                    other = self._part(before, promoted=promoted)
+                    if service is None or other is None:
+                        continue
+                    if group.colocated:
+                        yield Link(
+                            tie=Tie.TOGETHER, service=service, other=other, origin=group.origin
+                        )
+                    if group.ordered:
+                        yield Link(tie=Tie.AFTER, service=service, other=other, origin=group.origin)
+
+    # Colocations ------------------------------------------------------------------------------------
+
+    def colocations(self) -> Iterator[Link]:
+        """Together, apart, or rather so."""
+        for colocation in self._world.intent.colocations:
+            yield from self._colocation(colocation)
+
+    def _colocation(self, colocation: Colocation) -> Iterator[Link]:
+        world = self._world
+        dependents = members(self._groups, colocation.dependent)
+        primaries = members(self._groups, colocation.primary)
+        zones = self._zones(colocation.attribute)
+        match colocation.strength:
+            case Mandate.REQUIRED:
+                tie, score, pairs = Tie.TOGETHER, 0, [(dependents[0], primaries[-1])]
+            case Mandate.FORBIDDEN:
+                tie, score = Tie.APART, 0
+                pairs = [(one, other) for one in dependents for other in primaries]
+            case int(points):
+                tie, score, pairs = Tie.WISH, points, [(dependents[0], primaries[0])]
+        dependent_role = colocation.dependent_role is Role.PROMOTED
+        primary_role = colocation.primary_role is Role.PROMOTED
+        for one, another in pairs:
+            service = self._part(one, promoted=dependent_role)
+            other = self._part(another, promoted=primary_role)
+            if service is None or other is None:
+                continue
+            link = Link(
+                tie=tie,
+                service=service,
+                other=other,
+                score=score,
+                zones=zones,
+                origin=colocation.origin,
             )
-        case int(score):
-            one, other = dependents[0], primaries[0]
-            return (_link(world, Tie.WISH, one, other, origin=origin, score=score),)
-    raise AssertionError(colocation.strength)
+            yield link
+            unpromoted = world.promotion.get(other)
+            if colocation.primary_role is Role.UNPROMOTED and unpromoted is not None:
+                yield Link(
+                    tie=Tie.APART, service=service, other=unpromoted, origin=colocation.origin
+                )
+
+    def _zones(self, attribute: str) -> tuple[Mask, ...]:
+        """Nodes by the value of a label; a node without it is a place of its own."""
+        if not attribute:
+            return ()
+        zones: dict[str, Mask] = {}
+        for i, node in enumerate(self._world.intent.nodes):
+            value = dict(node.labels).get(attribute)
+            key = f"={value}" if value is not None else f"@{node.name}"
+            zones[key] = zones.get(key, 0) | 1 << i
+        return tuple(zones.values())
+
+    # Orderings --------------------------------------------------------------------------------------
+
+    def orderings(self) -> Iterator[Link]:
+        """Forward orderings, and those that are told backwards (stop this, then that)."""
+        for ordering in self._world.intent.orderings:
+            starts = (_starts(ordering.first_action), _starts(ordering.then_action))
+            if ordering.kind is OrderingKind.SERIALIZE or starts == (True, True):
+                yield from self._ordering(ordering, ordering.first, ordering.then)
+            elif starts == (False, False) and ordering.symmetrical:
+                yield from self._ordering(ordering, ordering.then, ordering.first)
+
+    def _ordering(self, ordering: Ordering, first: str, then: str) -> Iterator[Link]:
+        tie = {
+            OrderingKind.REQUIRED: Tie.AFTER,
+            OrderingKind.OPTIONAL: Tie.SEQUENCE,
+            OrderingKind.SERIALIZE: Tie.SERIAL,
+        }[ordering.kind]
+        first_role = _promotes(ordering.first_action)
+        then_role = _promotes(ordering.then_action)
+        if first != ordering.first:
+            first_role, then_role = then_role, first_role
+        others = tuple(
+            part
+            for name in ordering.any_of
+            for last in self._lasts(name)
+            if (part := self._part(last, promoted=first_role)) is not None
+        )
+        for earlier in self._lasts(first):
+            other = self._part(earlier, promoted=first_role)
+            for later in self._firsts(then):
+                service = self._part(later, promoted=then_role)
+                if other is None or service is None:
+                    continue
+                yield Link(
+                    tie=tie,
+                    service=service,
+                    other=other,
+                    origin=ordering.origin,
+                    reverse=ordering.symmetrical,
+                    every=_waits_for_every(self._world, service, other),
+                    minimum=ordering.minimum or 1,
+                    any_of=others,
+                )
+
+    def turns(self) -> Iterator[Turn]:
+        """Orderings of a stop before a start, or of a start before a stop."""
+        for ordering in self._world.intent.orderings:
+            first_starts = _starts(ordering.first_action)
+            then_starts = _starts(ordering.then_action)
+            one_way = first_starts != then_starts or (not first_starts and not ordering.symmetrical)
+            if ordering.kind is OrderingKind.SERIALIZE or not one_way:
+                continue
+            for earlier in members(self._groups, ordering.first):
+                for later in members(self._groups, ordering.then):
+                    first = self._part(earlier, promoted=_promotes(ordering.first_action))
+                    then = self._part(later, promoted=_promotes(ordering.then_action))
+                    if first is not None and then is not None:
+                        yield Turn(
+                            first=first,
+                            first_starts=first_starts,
+                            then=then,
+                            then_starts=then_starts,
+                        )
 
 
-def _ordering(world: World, groups: Mapping[str, Group], ordering: Ordering) -> Link:
-    required = ordering.kind is OrderingKind.REQUIRED
-    return _link(
-        world,
-        Tie.AFTER if required else Tie.SEQUENCE,
-        members(groups, ordering.then)[0],
-        members(groups, ordering.first)[-1],
-        origin=ordering.origin,
-        promoted="promote" in (ordering.first_action, ordering.then_action),
-    )
+def _starts(action: str) -> bool:
+    return action in ("start", "promote")
+
+
+def _promotes(action: str) -> bool:
+    return action in ("promote", "demote")
+
+
+def _waits_for_every(world: World, service: int, other: int) -> bool:
+    one, another = world.services[service], world.services[other]
+    return not one.interleave and _has_copies(another)
+
+
+def _has_copies(service: Service) -> bool:
+    return service.replicas != 1 or service.replicas_per_node > 1

@@ -1,49 +1,93 @@
-"""Which healthy copies restart because what they need stops, restarts or starts anew.
+"""Which healthy copies are left alone, and which restart because what they need stops or starts anew.
 
 A copy runs on undisturbed while a supplier that it relies on does: the supplier's copy on its own node
-where there is one, else any copy. Suppliers come from required orderings, groups included.
+where there is one, else any copy. Suppliers come from required orderings, groups included. A copy that
+moves live counts as running throughout, if all that it relies on does so on both nodes.
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 
 from reconciler.core.problem import Problem
+from reconciler.core.relations import Link
 from reconciler.core.world import Mask
 
 
-def steady_copies(
+@dataclass(frozen=True, slots=True)
+class Undisturbed:
+    """Per part the copies that are neither stopped nor restarted, and the parts that move live."""
+
+    steady: Mapping[int, Mask]
+    migrating: frozenset[int]
+
+
+def undisturbed(
     problem: Problem, chosen: Mapping[int, Mask], among: Collection[int] | None = None
-) -> dict[int, Mask]:
-    """Per service the running copies that are neither stopped nor restarted.
+) -> Undisturbed:
+    """Find what is left alone, or moves live, under this choice.
 
     Shape: as many rounds over the orderings as the longest chain of restarts.
     """
     scope = range(len(problem.variables)) if among is None else among
     copies = problem.world.copies
     steady = {v: copies[v].healthy & chosen.get(v, 0) for v in scope}
-    links = [link for v in scope for link in problem.suppliers[v]]
+    migrating = {v for v in scope if moves_alone(problem, v, chosen.get(v, 0))}
+    links = [link for v in scope for link in problem.suppliers[v] if link.reverse]
+
+    def standing(index: int) -> Mask:
+        held = steady.get(index)
+        if held is None:
+            return chosen.get(index, 0) & copies[index].healthy
+        return held | copies[index].running | chosen[index] if index in migrating else held
+
     changed = True
     while changed:
         changed = False
         for link in links:
-            before = steady[link.service]
-            if not before:
+            v = link.service
+            if not steady[v] and v not in migrating:
                 continue
-            supplier = problem.variables[link.other]
-            supply = steady.get(link.other, chosen.get(link.other, 0) & copies[link.other].healthy)
-            seats = chosen.get(link.other, 0)
-            # Own supplier here: it must be steady. None here: any steady one elsewhere will do.
-            left = before & (supply | supplier.pinned)
-            if supply | supplier.pinned:
-                left |= before & ~(seats | supplier.pinned)
-            if left != before:
-                steady[link.service] = left
+            if any(standing(i) | problem.variables[i].pinned for i in link.any_of):
+                continue
+            borne = _borne(problem, link, chosen.get(link.other, 0), standing(link.other))
+            if v in migrating and (copies[v].running | chosen[v]) & ~borne:
+                migrating.discard(v)
                 changed = True
-    return steady
+            if steady[v] & ~borne:
+                steady[v] &= borne
+                changed = True
+    return Undisturbed(steady=steady, migrating=frozenset(migrating))
+
+
+def moves_alone(problem: Problem, v: int, chosen: Mask) -> bool:
+    """Whether this part moves its only copy, a healthy one, and can do so live."""
+    part, copies = problem.world.parts[v], problem.world.copies[v]
+    return (
+        part.service.migratable
+        and part.base == v
+        and v not in problem.world.layers
+        and v not in problem.world.promotion
+        and not copies.pinned
+        and copies.healthy == copies.running
+        and copies.running.bit_count() == 1
+        and chosen.bit_count() == 1
+        and chosen != copies.running
+    )
+
+
+def _borne(problem: Problem, link: Link, seats: Mask, standing: Mask) -> Mask:
+    """The nodes where a dependent goes on, with these copies of its supplier wanted and undisturbed."""
+    pinned, running = problem.variables[link.other].pinned, problem.world.copies[link.other].running
+    if link.every:
+        return 0 if (seats | running) & ~standing else -1
+    # Own supplier here: it must be steady. None here: any steady one elsewhere will do.
+    borne = standing | pinned
+    return borne | ~(seats | pinned) if borne else 0
 
 
 def restart_cost(problem: Problem, chosen: Mapping[int, Mask], among: Collection[int]) -> int:
     """Packed worth lost by healthy copies that stay where they are and yet restart."""
-    steady = steady_copies(problem, chosen, among)
+    steady = undisturbed(problem, chosen, among).steady
     return sum(
         problem.variables[v].stickiness
         * (problem.variables[v].cherished & chosen.get(v, 0) & ~mask).bit_count()
@@ -52,7 +96,7 @@ def restart_cost(problem: Problem, chosen: Mapping[int, Mask], among: Collection
 
 
 def dependents_of(problem: Problem, services: Iterable[int]) -> frozenset[int]:
-    """These services and all that may restart with them; empty when none of them can."""
+    """These parts and all that may restart with them; empty when none of them can."""
     waiting = list(services)
     reached = set(waiting)
     while waiting:

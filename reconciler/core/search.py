@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations, islice
 
+from reconciler.core.bonds import broken, relying, shared
 from reconciler.core.problem import Problem, Variable
 from reconciler.core.relations import Link, Tie
 from reconciler.core.restarts import dependents_of, restart_cost
@@ -33,7 +34,7 @@ class Loads:
     def add(self, variable: Variable, chosen: Mask, sign: int = 1) -> None:
         """Put the chosen copies of a variable on their nodes, or take them off again."""
         for at in bits(chosen):
-            self.copies[at] += sign
+            self.copies[at] += sign * variable.weight
             for resource, amount in variable.demand:
                 self.room[at][resource] -= sign * amount
 
@@ -56,6 +57,8 @@ class Found:
     chosen: dict[int, Mask]
     worth: int
     squares: int
+    moved: int = 0
+    """Running copies that have to go, where balance comes before leaving them."""
     proven: bool = False
 
 
@@ -65,8 +68,8 @@ class _Narrowing:
 
     allowed: Mask
     must: Mask = 0
-    some: bool = False
-    """At least one copy, whichever."""
+    some: int = 0
+    """At least so many copies, whichever."""
     bound: int = 0
 
 
@@ -77,7 +80,7 @@ class _Frame:
     variable: int
     options: Iterator[Mask]
     chosen: Mask = 0
-    narrowed: list[tuple[int, Mask, Mask, bool, int]] = field(default_factory=list)
+    narrowed: list[tuple[int, Mask, Mask, int, int]] = field(default_factory=list)
     wishes: list[tuple[int, int]] = field(default_factory=list)
     total: int = 0
 
@@ -110,12 +113,22 @@ class Search:
         self._best: Found | None = None
         self._complete = True
         self._chosen: dict[int, Mask] = {}
+        self._used: dict[int, int] = dict.fromkeys(problem.quotas, 0)
         self._open = {v: _Narrowing(allowed=problem.variables[v].candidates) for v in order}
         self._restarting = dependents_of(problem, order)
         self._links = {v: problem.links[v] for v in order}
         self._wishes = {
             id(link): link for v in order for link in problem.links[v] if link.tie is Tie.WISH
         }
+        self._guarded = [
+            link
+            for link in {id(link): link for v in order for link in problem.links[v]}.values()
+            if link.zones or link.any_of
+        ]
+        for base, layers in problem.world.layers.items():
+            for part in (base, *layers):
+                if part not in self._open:
+                    self._used[base] += self._fixed.get(part, 0).bit_count()
         for v in self._order:
             for link in self._links[v]:
                 self._heed_fixed(v, link)
@@ -171,14 +184,20 @@ class Search:
         best = self._best
         if best is None or bound > best.worth:
             return True
-        return self._balance and bound == best.worth and self._loads.squares() < best.squares
+        if not self._balance or bound < best.worth:
+            return False
+        squares = self._loads.squares()
+        return squares < best.squares or (
+            squares == best.squares and best.moved > 0 and self._moved() < best.moved
+        )
 
     def _wish_bound(self, link: Link) -> int:
         service, other = self._reach(link.service), self._reach(link.other)
         scored = link.score * self._problem.scale.preference
         if link.score < 0:
-            return scored * (service[1] & other[1]).bit_count()
-        return scored * min((service[0] & other[0]).bit_count(), service[2], other[2])
+            return scored * shared(link, service[1], other[1])
+        most = service[2] if link.zones else min(service[2], other[2])
+        return scored * min(shared(link, service[0], other[0]), most)
 
     def _reach(self, index: int) -> tuple[Mask, Mask, int]:
         """Where copies may be in the end, where they surely are, and how many at most."""
@@ -208,15 +227,19 @@ class Search:
         must, allowed = narrowing.must, narrowing.allowed
         if self._capacity:
             allowed = self._loads.fits(variable, allowed)
-        if must & ~allowed or must.bit_count() > variable.want:
+        want = variable.want
+        if variable.quota >= 0:
+            left = self._problem.quotas[variable.quota] - self._used[variable.quota]
+            want = max(0, min(want, left))
+        if must & ~allowed or must.bit_count() > want:
             return
         others = self._total - narrowing.bound
         free = allowed & ~must
-        most = min(variable.want - must.bit_count(), free.bit_count())
+        most = min(want - must.bit_count(), free.bit_count())
         alone = self._alone(variable)
         for size in range(most, -1, -1):
             count = size + must.bit_count()
-            if narrowing.some and not count and not variable.reliable:
+            if count + variable.reliable.bit_count() < narrowing.some:
                 return
             # Fewer copies are worth less to the service itself; what others gain is in their bounds.
             if not self._promising(others + variable.best_of(allowed, count)):
@@ -284,7 +307,7 @@ class Search:
         return [
             at
             for mask in merged.values()
-            for at in sorted(bits(mask), key=lambda at: (load[at], at))
+            for at in sorted(bits(mask), key=lambda at: (load[at], ~variable.running >> at & 1, at))
         ]
 
     def _pick(self, variable: Variable, free: Mask, size: int) -> Mask:
@@ -296,13 +319,15 @@ class Search:
 
     def _alone(self, variable: Variable) -> bool:
         """Whether nothing else turns on where this one goes: then its best nodes are the best choice."""
-        if self._balance or (variable.demand and self._capacity):
+        if self._balance or (variable.demand and self._capacity) or variable.quota >= 0:
             return False
         if len(self._restarting) > 1 and variable.cherished:
             return False
         return all(
-            self._settled(link.other if link.service == variable.index else link.service)
+            self._settled(end)
             for link in self._links[variable.index]
+            for end in (link.service, link.other, *link.any_of)
+            if end != variable.index
         )
 
     def _settled(self, index: int) -> bool:
@@ -317,10 +342,11 @@ class Search:
         variable = self._problem.variables[v]
         self._chosen[v] = chosen
         self._loads.add(variable, chosen)
+        if variable.quota >= 0:
+            self._used[variable.quota] += chosen.bit_count()
         self._total += variable.worth(chosen) - self._open[v].bound
         touched = {v}
-        for link in self._links[v]:
-            other = link.other if link.service == v else link.service
+        for link, other in self._ends(v):
             if self._settled(other):
                 continue
             narrowing = self._open[other]
@@ -347,7 +373,10 @@ class Search:
     def _take_back(self, frame: _Frame) -> None:
         if self._chosen.get(frame.variable) is None:
             return
-        self._loads.add(self._problem.variables[frame.variable], frame.chosen, -1)
+        variable = self._problem.variables[frame.variable]
+        self._loads.add(variable, frame.chosen, -1)
+        if variable.quota >= 0:
+            self._used[variable.quota] -= frame.chosen.bit_count()
         del self._chosen[frame.variable]
         for key, before in reversed(frame.wishes):
             self._wish_bounds[key] = before
@@ -357,43 +386,80 @@ class Search:
             narrowing.some, narrowing.bound = some, bound
         self._total = frame.total
 
+    def _ends(self, v: int) -> Iterator[tuple[Link, int]]:
+        for link in self._links[v]:
+            for end in (link.service, link.other, *link.any_of):
+                if end != v:
+                    yield link, end
+
     def _narrow(self, link: Link, v: int, chosen: Mask, other: int) -> None:
         """What `other` may still do once `v` has chosen."""
-        this, that = self._problem.variables[v], self._problem.variables[other]
+        variables = self._problem.variables
+        this, that = variables[v], variables[other]
         narrowing = self._open[other]
         dependent = link.service == v
         match link.tie:
-            case Tie.TOGETHER if dependent:
+            case Tie.TOGETHER if not dependent:
+                narrowing.allowed &= link.place(chosen | this.pinned)
+            case Tie.TOGETHER if not link.zones:
                 narrowing.must |= chosen & ~that.pinned
-            case Tie.TOGETHER:
-                narrowing.allowed &= chosen | this.pinned
+            case Tie.TOGETHER if that.want == 1 and not that.pinned and chosen:
+                narrowing.allowed &= link.place(chosen)
+            case Tie.APART if dependent:
+                narrowing.allowed &= ~link.place((chosen | this.pinned) & link.where)
             case Tie.APART:
-                narrowing.allowed &= ~(chosen | this.pinned)
-            case Tie.AFTER if dependent:
-                relying = chosen & ~this.running if that.pinned else chosen
-                narrowing.some |= bool(relying) and not that.reliable
-            case Tie.AFTER if not chosen | this.reliable:
-                # What runs may go on while nobody knows whether its supplier still does.
-                narrowing.allowed &= that.running if this.pinned else 0
+                narrowing.allowed &= ~(link.place(chosen | this.pinned) & link.where)
+            case Tie.AFTER:
+                self._narrow_after(link, v, chosen, narrowing)
+
+    def _narrow_after(self, link: Link, v: int, chosen: Mask, narrowing: _Narrowing) -> None:
+        variables = self._problem.variables
+        if link.any_of:
+            return  # told apart at the leaves: any of several will do
+        if link.service == v:
+            if relying(link, variables, chosen):
+                narrowing.some = max(narrowing.some, link.minimum)
+        elif (chosen | variables[v].reliable).bit_count() < link.minimum:
+            narrowing.allowed &= ~relying(link, variables, narrowing.allowed)
 
     def _heed_fixed(self, v: int, link: Link) -> None:
-        other = link.other if link.service == v else link.service
-        if other not in self._open:
-            self._narrow(link, other, self._fixed.get(other, 0), v)
-        elif link.tie is Tie.APART:
+        for end in (link.service, link.other, *link.any_of):
+            if end == v or end in self._open:
+                continue
+            self._narrow(link, end, self._fixed.get(end, 0), v)
+        if link.tie is Tie.APART:
             # Pinned copies bind from the start, whatever their service chooses besides.
-            self._open[v].allowed &= ~self._problem.variables[other].pinned
+            other = link.other if link.service == v else link.service
+            pinned = self._problem.variables[other].pinned
+            if link.service == v:
+                self._open[v].allowed &= ~(link.place(pinned) & link.where)
+            else:
+                self._open[v].allowed &= ~link.place(pinned & link.where)
 
     # Leaves ---------------------------------------------------------------------------------------
 
     def _keep_if_better(self) -> None:
+        if any(
+            broken(link, self._problem.variables, self._chosen_or_fixed) for link in self._guarded
+        ):
+            return
         worth, squares, best = self.worth(self._chosen), self._loads.squares(), self._best
+        moved = self._moved() if self._balance else 0
         if best is not None:
             if worth < best.worth:
                 return
-            if worth == best.worth and not (self._balance and squares < best.squares):
+            even = (squares, moved) < (best.squares, best.moved)
+            if worth == best.worth and not (self._balance and even):
                 return
-        self._best = Found(chosen=dict(self._chosen), worth=worth, squares=squares)
+        self._best = Found(chosen=dict(self._chosen), worth=worth, squares=squares, moved=moved)
+
+    def _moved(self) -> int:
+        variables = self._problem.variables
+        return sum((variables[v].running & ~mask).bit_count() for v, mask in self._chosen.items())
+
+    def _chosen_or_fixed(self, index: int) -> Mask:
+        chosen = self._chosen.get(index)
+        return self._fixed.get(index, 0) if chosen is None else chosen
 
     def worth(self, chosen: dict[int, Mask]) -> int:
         """Levels 1 to 3 of a complete choice for these variables, packed."""
@@ -404,7 +470,7 @@ class Search:
             service = seats.get(link.service, 0) | variables[link.service].pinned
             other = seats.get(link.other, 0) | variables[link.other].pinned
             scored = link.score * self._problem.scale.preference
-            total += scored * (service & other).bit_count()
+            total += scored * shared(link, service, other)
         if self._restarting:
             total -= restart_cost(self._problem, seats, self._restarting)
         return total

@@ -1,21 +1,24 @@
-"""The world in index form: nodes and services as numbers, sets of nodes as the bits of one integer.
+"""The world in index form: nodes and parts of services as numbers, sets of nodes as the bits of one integer.
 
-`read_world` is the only place where facts become permissions. What it decides of each copy:
+A service is one part, its copies; a promotable one is a second part, its promoted copies; and one that
+may have several copies on a node is one part for the first copy of each node, one for the second, and so
+on. `read_world` is the only place where facts become permissions. What it decides of each copy:
 
   running   reported by an alive node, and free to be stopped, restarted or kept
   pinned    it must be left where it is: blocked, in maintenance, of unknown state, or on a silent node
-  gone      a best-effort copy of a lost node, which may be taken over on suspicion alone
+  gone      on a node that is fenced first or left in good order; or best-effort on a lost node
 
-Law: a copy on a node that is silent, or whose state is unknown, never counts as stopped.
+Law: a copy on a node that is silent, or whose state is unknown, never counts as stopped without a proof.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from reconciler.core.definition import definition_digest
+from reconciler.core.definition import definition_digest, fixed_digest
+from reconciler.core.mishaps import Mishaps, read_mishaps
 from reconciler.model.ids import NodeName, ServiceName
-from reconciler.model.intent import Intent, Safety, Service
+from reconciler.model.intent import Intent, MultipleActive, Orphans, Role, Safety, Service
 from reconciler.model.observed import Certainty, Copy, Liveness, NodeState, Observed
 
 Mask = int
@@ -23,14 +26,27 @@ Mask = int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """The copies of a service, or only its promoted ones, or the n-th copy on each node."""
+
+    service: Service
+    base: int
+    """The part with the first copy of each node; itself, for that one."""
+    promoted: bool = False
+    layer: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Copies:
-    """Where the copies of one service are, by what may be done with them."""
+    """Where the copies of one part are, by what may be done with them."""
 
     running: Mask = 0
     failed: Mask = 0
     """Running, but broken: to be stopped, wherever it goes next."""
     changed: Mask = 0
     """Running with a definition that is no longer wanted."""
+    reloadable: Mask = 0
+    """Running with a definition that a reload makes the wanted one."""
     pinned: Mask = 0
     silent: Mask = 0
     """The pinned ones that may run and cannot be relied on: unheard, unknown, blocked or broken."""
@@ -48,19 +64,30 @@ class Copies:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """Intent and facts by index. Services stand by priority, rank and name, nodes by name."""
+    """Intent and facts by index. Parts stand by priority, rank and name, nodes by name."""
 
     intent: Intent
     observed: Observed
     node_names: tuple[NodeName, ...]
     node_index: Mapping[NodeName, int]
+    parts: tuple[Part, ...]
     services: tuple[Service, ...]
+    """The service of each part."""
+    count: int
+    """How many services there are: their first parts come before all others."""
     service_index: Mapping[ServiceName, int]
+    promotion: Mapping[int, int]
+    """First part of a promotable service to the part of its promoted copies."""
+    layers: Mapping[int, tuple[int, ...]]
+    """First part of a service with several copies on a node to the parts of the further ones."""
     states: tuple[NodeState, ...]
     copies: tuple[Copies, ...]
     removed: tuple[Copy, ...]
     """Copies of services that the intent does not name, free to be stopped."""
+    mishaps: Mishaps
     alive: Mask
+    fenced: Mask
+    """Nodes that this decision fences: nothing runs there once that is confirmed."""
     unheard: Mask
     """Nodes that were never heard: anything may run there."""
     standby: Mask
@@ -91,47 +118,118 @@ def read_world(intent: Intent, observed: Observed) -> World:
     """
     node_names = tuple(node.name for node in intent.nodes)
     node_index = {name: i for i, name in enumerate(node_names)}
-    services = tuple(sorted(intent.services, key=lambda s: (-s.priority, s.rank, s.name)))
+    ranked = tuple(sorted(intent.services, key=lambda s: (-s.priority, s.rank, s.name)))
+    parts = _parts(ranked)
     heard = {state.name: state for state in observed.nodes}
     states = tuple(
         heard.get(name, NodeState(name=name, liveness=Liveness.UNKNOWN)) for name in node_names
     )
-    maintenance = sum(1 << i for i, node in enumerate(intent.nodes) if node.maintenance)
-    alive = sum(1 << i for i, state in enumerate(states) if state.liveness is Liveness.ALIVE)
-
     by_service: dict[ServiceName, list[Copy]] = defaultdict(list)
     for copy in observed.copies:
         by_service[copy.service].append(copy)
-    service_index = {service.name: i for i, service in enumerate(services)}
-    removed = tuple(
-        copy
-        for copy in observed.copies
-        if copy.service not in service_index and _is_free(copy, node_index, alive & ~maintenance)
-    )
+    service_index = {service.name: i for i, service in enumerate(ranked)}
+    mishaps = read_mishaps(intent, observed, {service.name: service for service in ranked})
+    modes = _Modes.read(intent, states, mishaps)
+    sorted_copies: list[Copies] = []
+    for part in parts:
+        found = by_service.get(part.service.name)
+        sorted_copies.append(
+            _sort_copies(part, found, node_index, states, modes, mishaps) if found else Copies()
+        )
     return World(
         intent=intent,
         observed=observed,
         node_names=node_names,
         node_index=node_index,
-        services=services,
+        parts=parts,
+        services=tuple(part.service for part in parts),
+        count=len(ranked),
         service_index=service_index,
+        promotion={part.base: i for i, part in enumerate(parts) if part.promoted},
+        layers=_layers(parts),
         states=states,
-        copies=tuple(
-            _sort_copies(service, by_service[service.name], node_index, states, maintenance)
-            if service.name in by_service
-            else Copies()
-            for service in services
-        ),
-        removed=removed,
-        alive=alive,
-        unheard=sum(
-            1 << i
-            for i, state in enumerate(states)
-            if state.boot is None and state.liveness is not Liveness.ALIVE
-        ),
-        standby=sum(1 << i for i, node in enumerate(intent.nodes) if node.standby),
-        maintenance=maintenance,
+        copies=tuple(sorted_copies),
+        removed=_removed(intent, observed, node_index, service_index, modes),
+        mishaps=mishaps,
+        alive=modes.alive,
+        fenced=modes.fenced,
+        unheard=modes.unheard,
+        standby=modes.standby,
+        maintenance=modes.maintenance,
         everywhere=(1 << len(node_names)) - 1,
+    )
+
+
+def _parts(ranked: tuple[Service, ...]) -> tuple[Part, ...]:
+    parts = [Part(service=service, base=i) for i, service in enumerate(ranked)]
+    for base, service in enumerate(ranked):
+        most = service.replicas_per_node
+        if service.replicas is not None:
+            most = min(most, service.replicas)
+        parts += [Part(service=service, base=base, layer=layer) for layer in range(1, most)]
+        if service.promotable:
+            parts.append(Part(service=service, base=base, promoted=True))
+    return tuple(parts)
+
+
+def _layers(parts: tuple[Part, ...]) -> Mapping[int, tuple[int, ...]]:
+    found: dict[int, list[int]] = defaultdict(list)
+    for i, part in enumerate(parts):
+        if part.layer:
+            found[part.base].append(i)
+    return {base: tuple(layers) for base, layers in found.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Modes:
+    """Sets of nodes by how they may be dealt with."""
+
+    alive: Mask
+    down: Mask
+    fenced: Mask
+    unheard: Mask
+    standby: Mask
+    maintenance: Mask
+
+    @classmethod
+    def read(cls, intent: Intent, states: tuple[NodeState, ...], mishaps: Mishaps) -> "_Modes":
+        fenced = sum(1 << i for i, state in enumerate(states) if state.name in mishaps.fenced)
+        alive = down = unheard = leaving = 0
+        for i, state in enumerate(states):
+            bit = 1 << i
+            match state.liveness:
+                case Liveness.ALIVE:
+                    alive |= bit
+                case Liveness.DOWN:
+                    down |= bit
+                case _ if state.boot is None:
+                    unheard |= bit
+            if state.standby or state.leaving or state.name in mishaps.standby:
+                leaving |= bit
+        return cls(
+            alive=alive & ~fenced,
+            down=down,
+            fenced=fenced,
+            unheard=unheard & ~fenced,
+            standby=sum(1 << i for i, node in enumerate(intent.nodes) if node.standby) | leaving,
+            maintenance=sum(1 << i for i, node in enumerate(intent.nodes) if node.maintenance),
+        )
+
+
+def _removed(
+    intent: Intent,
+    observed: Observed,
+    node_index: Mapping[NodeName, int],
+    service_index: Mapping[ServiceName, int],
+    modes: _Modes,
+) -> tuple[Copy, ...]:
+    if intent.orphans is Orphans.KEEP:
+        return ()
+    touchable = modes.alive & ~modes.maintenance
+    return tuple(
+        copy
+        for copy in observed.copies
+        if copy.service not in service_index and _is_free(copy, node_index, touchable)
     )
 
 
@@ -141,38 +239,90 @@ def _is_free(copy: Copy, node_index: Mapping[NodeName, int], touchable: Mask) ->
 
 
 def _sort_copies(
-    service: Service,
+    part: Part,
     copies: list[Copy],
     node_index: Mapping[NodeName, int],
     states: tuple[NodeState, ...],
-    maintenance: Mask,
+    modes: _Modes,
+    mishaps: Mishaps,
 ) -> Copies:
-    wanted = definition_digest(service)
-    running = failed = changed = pinned = silent = 0
-    for copy in copies:
-        at = node_index.get(copy.node)
-        if at is None:
-            continue
+    service = part.service
+    wanted, fixed = definition_digest(service), fixed_digest(service)
+    running = failed = changed = reloadable = pinned = silent = 0
+    for copy in _of_part(part, copies, node_index):
+        at = node_index[copy.node]
         bit = 1 << at
+        if (modes.fenced | modes.down) & bit:
+            continue
         match states[at].liveness:
             case Liveness.ALIVE:
-                free = (
-                    copy.tangible
-                    and copy.blocked is None
-                    and not service.maintenance
-                    and not maintenance & bit
-                )
-                if not free:
+                held = service.maintenance or not service.managed or service.name in mishaps.frozen
+                held = held or copy in mishaps.blocked
+                if held or not copy.tangible or copy.blocked or modes.maintenance & bit:
                     pinned |= bit
                     well = copy.certainty is Certainty.OBSERVED and not copy.blocked
+                    well = well and copy not in mishaps.blocked
                     silent |= 0 if well and not copy.failed else bit
                     continue
                 running |= bit
-                failed |= bit if copy.failed else 0
-                changed |= bit if copy.digest not in (None, wanted) else 0
+                if part.promoted:
+                    failed |= bit if mishaps.demotes(copy) or mishaps.restarts(copy) else 0
+                else:
+                    failed |= bit if mishaps.restarts(copy) else 0
+                if copy.digest in (None, wanted):
+                    continue
+                if fixed is not None and copy.fixed_digest == fixed:
+                    reloadable |= bit
+                else:
+                    changed |= bit
             case Liveness.LOST if service.safety is Safety.BEST_EFFORT:
                 pass
             case _:
                 pinned |= bit
                 silent |= bit
-    return Copies(running=running, failed=failed, changed=changed, pinned=pinned, silent=silent)
+    return _multiple(
+        part,
+        Copies(
+            running=running,
+            failed=failed,
+            changed=changed,
+            reloadable=0 if part.promoted else reloadable,
+            pinned=pinned,
+            silent=silent,
+        ),
+    )
+
+
+def _of_part(part: Part, copies: list[Copy], node_index: Mapping[NodeName, int]) -> Iterator[Copy]:
+    """The copies that belong to this part: every first one of a node, every second one, ..."""
+    seen: dict[NodeName, int] = defaultdict(int)
+    for copy in copies:
+        if copy.node not in node_index:
+            continue
+        if part.promoted:
+            if copy.role is Role.PROMOTED:
+                yield copy
+            continue
+        if seen[copy.node] == part.layer:
+            yield copy
+        seen[copy.node] += 1
+
+
+def _multiple(part: Part, copies: Copies) -> Copies:
+    """More copies of a single service than wanted: by policy, all of them are suspect."""
+    service, count = part.service, copies.running.bit_count()
+    if part.promoted or service.replicas != 1 or count <= 1:
+        return copies
+    match service.multiple_active:
+        case MultipleActive.STOP_START | MultipleActive.STOP_ONLY:
+            return Copies(
+                running=copies.running,
+                failed=copies.running,
+                pinned=copies.pinned,
+                silent=copies.silent,
+            )
+        case MultipleActive.BLOCK:
+            pinned = copies.pinned | copies.running
+            return Copies(pinned=pinned, silent=pinned)
+        case _:
+            return copies

@@ -75,7 +75,7 @@ class Node:
         self._past = {key for key, entry in self.journal.steps.items() if entry.begun}
         self.state = State(node=NodeName("alpha"))
         self.running: dict[ServiceName, RunOperation] = {}
-        self.timers: dict[ServiceName, int] = {}
+        self.timers: dict[ServiceName | None, int] = {}
         self.watched: set[ServiceName] = set()
         self.sent: list[StepResult] = []
         self.reports: list[Snapshot] = []
@@ -189,7 +189,11 @@ class Node:
         """Let time pass, and every timer come at its time."""
         end = self.now_ms + ms
         while True:
-            due = min(((at, n) for n, at in self.timers.items() if at <= end), default=None)
+            due = min(
+                ((at, n) for n, at in self.timers.items() if at <= end),
+                key=lambda timer: (timer[0], timer[1] or ""),
+                default=None,
+            )
             if due is None:
                 break
             at, name = due

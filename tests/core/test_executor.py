@@ -248,7 +248,8 @@ def test_an_order_that_waited_for_its_turn_too_long_is_refused():
     [
         (START, {"definition": "0" * 64}, "definition"),
         (START, {"service": "ghost"}, "not known"),
-        (ActionKind.PROMOTE, {}, "does not know how to promote"),
+        (ActionKind.PROMOTE, {}, "nothing of it runs here"),
+        (ActionKind.MIGRATE, {}, "does not know how to migrate"),
         (ActionKind.FENCE, {}, "does not know how to fence"),
     ],
 )

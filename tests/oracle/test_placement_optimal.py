@@ -2,7 +2,7 @@
 
 import pytest
 
-from reconciler.core.eligibility import read_rules
+from reconciler.core.rules import read_rules
 from reconciler.core.placement import assign
 from reconciler.core.problem import pose
 from reconciler.core.relations import read_relations

@@ -13,13 +13,14 @@ from typing import assert_never
 
 from reconciler.core import transition
 from reconciler.core.definition import definition_digest
-from reconciler.core.facts import Doubt, NodeFacts
+from reconciler.core.facts import Doubt, NodeFacts, fenced
 from reconciler.core.transition import Ask, Fate, Limits, Over
 from reconciler.model.ids import ActionId, Digest, Millis, NodeName, PlanId, ServiceName
+from reconciler.model.intent import Fencing, Role
 from reconciler.model.operation import Outcome, Step, StepKey, StepResult, Verdict
 from reconciler.model.plan import Action, ActionKind, SavedPlan
 
-from .events import AcknowledgeStep, Order, Record, StepEnded
+from .events import AcknowledgeStep, Fence, FenceEnded, Order, Record, StepEnded
 from .movement import moved
 from .state import Setback, State, Transition
 from .turn import Turn, put
@@ -41,8 +42,11 @@ _WANTED: dict[ActionKind, tuple[Verdict, ...]] = {
     ActionKind.DEMOTE: (Verdict.RUNNING,),
     ActionKind.RELOAD: (Verdict.RUNNING, Verdict.PROMOTED),
     ActionKind.MIGRATE: (Verdict.RUNNING, Verdict.PROMOTED),
+    ActionKind.FENCE: (Verdict.STOPPED,),
 }
 """What each action has to leave behind, or find, for the plan to go on."""
+_PARTS = ("", "/arrive", "/clear")
+"""How the orders of one action are told apart: a slash is in no name."""
 
 
 def begin(turn: Turn, saved: SavedPlan) -> None:
@@ -89,16 +93,48 @@ def step_ended(turn: Turn, event: StepEnded) -> None:
     held = turn.state.transition
     if held is None or (key.plan, key.attempt) != (held.saved.id, held.number):
         return
-    action = held.action(key.action)
-    if (
-        action is None
-        or action.node != event.node
-        or held.progress.fates.get(action.id) is not Fate.ASKED
-    ):
+    name, slash, rest = key.action.partition("/")
+    action = held.action(ActionId(name))
+    if action is None or held.progress.fates.get(action.id) is not Fate.ASKED:
         return
-    succeeded = event.result.refused is None and outcome.verdict in _WANTED.get(action.kind, ())
+    part = held.progress.part(action.id)
+    if held.progress.place(action) != event.node or slash + rest != _PARTS[part]:
+        return
+    wanted = _WANTED[_kind(action, part)]
+    succeeded = event.result.refused is None and outcome.verdict in wanted
+    turn.news.append(transition.Ended(action=action.id, succeeded=succeeded, part=part))
+    if not succeeded or part + 1 == transition.parts_of(action):
+        _announce(turn, action, event.result, succeeded=succeeded)
+
+
+def fence_ended(turn: Turn, event: FenceEnded) -> None:
+    """Take in what came of a fence: a confirmed one is a proof, anything else is nothing.
+
+    A node that has begun a new boot meanwhile is let be: its old one is over in any case.
+    """
+    held = turn.state.transition
+    if held is None or (event.key.plan, event.key.attempt) != (held.saved.id, held.number):
+        return
+    action = held.action(event.key.action)
+    if action is None or held.progress.fates.get(action.id) is not Fate.ASKED:
+        return
+    succeeded = event.outcome.verdict in _WANTED[ActionKind.FENCE]
+    facts, base = turn.node(event.node), held.base.get(event.node)
+    again = facts.boot is not None and base is not None and facts.boot != base.boot
+    if succeeded and not again:
+        turn.keep(fenced(facts))
+        turn.note(doubts=tuple(d for d in turn.state.ledger.doubts if d.node != event.node))
     turn.news.append(transition.Ended(action=action.id, succeeded=succeeded))
-    _announce(turn, action, event.result, succeeded=succeeded)
+    result = StepResult(key=event.key, outcome=event.outcome)
+    _announce(turn, action, result, succeeded=succeeded)
+
+
+def drop_fences(turn: Turn) -> None:
+    """Nobody will tell what came of fences that an earlier controller began: the facts decide anew."""
+    held = turn.state.transition
+    for action in held.plan.actions if held is not None else ():
+        if held is not None and action.kind is ActionKind.FENCE:
+            turn.news.append(transition.Ended(action=action.id, succeeded=False))
 
 
 def node_gone(turn: Turn, node: NodeName, *, rebooted: bool) -> None:
@@ -108,7 +144,8 @@ def node_gone(turn: Turn, node: NodeName, *, rebooted: bool) -> None:
         turn.note(doubts=tuple(d for d in turn.state.ledger.doubts if d.node != node))
     elif held is not None:
         asked = held.progress.of(Fate.ASKED)
-        _doubt(turn, tuple(a for a in held.plan.actions if a.id in asked and a.node == node))
+        ours = (a for a in held.plan.actions if a.id in asked and node in (a.node, a.target))
+        _doubt(turn, tuple(ours))
     turn.news.append(transition.NodeGone(node=node))
 
 
@@ -119,15 +156,23 @@ def node_ready(turn: Turn, facts: NodeFacts) -> None:
     it is ordered to stop, which the agent does after whatever it has begun.
     """
     turn.news.append(transition.AskAgain(node=facts.name))
-    running = {(copy.service, copy.instance) for copy in facts.copies}
     for doubt in turn.state.ledger.doubts:
         if doubt.node != facts.name:
             continue
-        if (doubt.service, doubt.instance) in running:
+        if _is_settled(doubt, facts):
             turn.note(doubts=tuple(d for d in turn.state.ledger.doubts if d != doubt))
             continue
         key = replace(doubt.key, action=ActionId(SETTLE + doubt.key.action))
-        _order(turn, doubt.node, key, ActionKind.STOP, doubt.service)
+        undo = ActionKind.DEMOTE if doubt.role is Role.PROMOTED else ActionKind.STOP
+        _order(turn, doubt.node, _step(turn, key, undo, doubt.service))
+
+
+def _is_settled(doubt: Doubt, facts: NodeFacts) -> bool:
+    """A report says what the doubt was about; a copy that is gone cannot be promoted any more."""
+    found = [c for c in facts.copies if (c.service, c.instance) == (doubt.service, doubt.instance)]
+    if doubt.role is Role.PROMOTED:
+        return not found or found[0].role is Role.PROMOTED
+    return bool(found)
 
 
 def next_look_ms(state: State) -> Millis | None:
@@ -135,8 +180,7 @@ def next_look_ms(state: State) -> Millis | None:
     held = state.transition
     if held is None:
         return None
-    asked = held.progress.of(Fate.ASKED)
-    return min((_due_ms(state, held, a) for a in held.plan.actions if a.id in asked), default=None)
+    return min((_due_ms(state, held, action) for action in _awaited(held)), default=None)
 
 
 # Hearing and ordering -----------------------------------------------------------------------------
@@ -153,8 +197,8 @@ def _hear(turn: Turn, event: transition.Event) -> Over | None:
     over = None
     for effect in effects:
         match effect:
-            case Ask(action=action) if acting:
-                _ask(turn, action)
+            case Ask(action=action, part=part) if acting:
+                _ask(turn, action, part)
             case Ask():
                 pass
             case Over():
@@ -165,18 +209,26 @@ def _hear(turn: Turn, event: transition.Event) -> Over | None:
     return over if acting or (over and over.complete) else None
 
 
-def _ask(turn: Turn, action: Action) -> None:
+def _ask(turn: Turn, action: Action, part: int) -> None:
     held = turn.state.transition
     if held is None:
         return
     asked = put(held.asked_ms, action.id, turn.now_ms)
     turn.change(transition=replace(held, asked_ms=asked))
-    if action.service is None or action.kind is ActionKind.FENCE:
-        turn.news.append(transition.Ended(action=action.id, succeeded=False))
-        turn.tell("failed", {"action": action.id, "reason": "no agent can do this"})
+    key = StepKey(
+        plan=held.saved.id, action=ActionId(action.id + _PARTS[part]), attempt=held.number
+    )
+    if action.kind is ActionKind.FENCE:
+        accepted = turn.state.accepted
+        fencing = accepted.intent.fencing if accepted is not None else Fencing()
+        turn.do(Fence(node=action.node, key=key, fencing=fencing))
+    elif action.service is not None:
+        step = _step(turn, key, _kind(action, part), action.service)
+        if action.kind is ActionKind.MIGRATE:
+            step = replace(step, source=action.node, target=action.target)
+        _order(turn, held.progress.place(action), step)
+    if part > 0:
         return
-    key = StepKey(plan=held.saved.id, action=action.id, attempt=held.number)
-    _order(turn, action.node, key, action.kind, action.service)
     turn.tell(
         "started",
         {
@@ -188,14 +240,21 @@ def _ask(turn: Turn, action: Action) -> None:
     )
 
 
-def _order(
-    turn: Turn, node: NodeName, key: StepKey, kind: ActionKind, service: ServiceName
-) -> None:
+def _kind(action: Action, part: int) -> ActionKind:
+    """What one order of an action is: a migration ends with a stop."""
+    last = part + 1 == transition.MIGRATION_PARTS
+    return ActionKind.STOP if action.kind is ActionKind.MIGRATE and last else action.kind
+
+
+def _order(turn: Turn, node: NodeName, step: Step) -> None:
     """Send an order if the node can be reached; otherwise it is sent when it is back."""
-    if not turn.node(node).connected:
-        return
+    if turn.node(node).connected:
+        turn.do(Order(node=node, step=step))
+
+
+def _step(turn: Turn, key: StepKey, kind: ActionKind, service: ServiceName) -> Step:
     definition = turn.state.catalog.get(service)
-    step = Step(
+    return Step(
         key=key,
         kind=kind,
         service=service,
@@ -204,7 +263,13 @@ def _order(
         incarnation=turn.state.incarnation,
         valid_ms=Millis(max(turn.state.heartbeat.lost_ms, VALID_MS_MIN)),
     )
-    turn.do(Order(node=node, step=step))
+
+
+def _awaited(held: Transition) -> list[Action]:
+    """Actions that an agent has to answer for. Fences are answered for here, whatever happens."""
+    asked = held.progress.of(Fate.ASKED)
+    fence = ActionKind.FENCE
+    return [a for a in held.plan.actions if a.id in asked and a.kind is not fence]
 
 
 def _overdue(turn: Turn) -> Iterator[transition.Event]:
@@ -212,19 +277,19 @@ def _overdue(turn: Turn) -> Iterator[transition.Event]:
     held = turn.state.transition
     if held is None or not turn.state.settled:
         return
-    asked = held.progress.of(Fate.ASKED)
-    late = [
-        a
-        for a in held.plan.actions
-        if a.id in asked and turn.now_ms >= _due_ms(turn.state, held, a)
-    ]
-    for node in sorted({action.node for action in late}):
-        again = {action.id for action in late if action.node == node}
+    place = held.progress.place
+    late = [a for a in _awaited(held) if turn.now_ms >= _due_ms(turn.state, held, a)]
+    for node in sorted({place(action) for action in late}):
+        again = {
+            ActionId(action.id + _PARTS[held.progress.part(action.id)])
+            for action in late
+            if place(action) == node
+        }
         if turn.node(node).connected and not again & held.repeated:
             turn.change(transition=replace(held, repeated=held.repeated | again))
             yield transition.AskAgain(node=node)
         else:
-            _doubt(turn, tuple(a for a in held.plan.actions if a.id in asked and a.node == node))
+            _doubt(turn, tuple(a for a in _awaited(held) if node in (a.node, a.target)))
             yield transition.NodeGone(node=node)
 
 
@@ -237,6 +302,12 @@ def _due_ms(state: State, held: Transition, action: Action) -> Millis:
                 timeout_ms = service.stop.timeout_ms
             case ActionKind.PROBE:
                 timeout_ms = service.monitor.timeout_ms
+            case ActionKind.PROMOTE:
+                timeout_ms = service.promote.timeout_ms
+            case ActionKind.DEMOTE:
+                timeout_ms = service.demote.timeout_ms
+            case ActionKind.MIGRATE:
+                timeout_ms = max(service.start.timeout_ms, service.stop.timeout_ms)
             case _:
                 timeout_ms = service.start.timeout_ms
     return Millis(held.asked_ms.get(action.id, Millis(0)) + timeout_ms + ANSWER_GRACE_MS)
@@ -256,6 +327,7 @@ def _doubt(turn: Turn, actions: tuple[Action, ...]) -> None:
             node=action.target or action.node,
             service=action.service,
             instance=action.instance,
+            role=Role.PROMOTED if action.kind is ActionKind.PROMOTE else Role.STARTED,
         )
         if doubt not in doubts:
             doubts.append(doubt)
@@ -264,10 +336,12 @@ def _doubt(turn: Turn, actions: tuple[Action, ...]) -> None:
 
 def _settle_doubts(turn: Turn, node: NodeName, key: StepKey, outcome: Outcome) -> None:
     """The doubted order has a result after all, or the stop that settles it has succeeded."""
-    if key.action.startswith(SETTLE) and outcome.verdict is not Verdict.STOPPED:
-        return
     doubted = replace(key, action=ActionId(key.action.removeprefix(SETTLE)))
-    left = tuple(d for d in turn.state.ledger.doubts if (d.node, d.key) != (node, doubted))
+    about = [d for d in turn.state.ledger.doubts if (d.node, d.key) == (node, doubted)]
+    if key.action.startswith(SETTLE):
+        undone = {d: Verdict.RUNNING if d.role is Role.PROMOTED else Verdict.STOPPED for d in about}
+        about = [d for d in about if outcome.verdict is undone[d]]
+    left = tuple(d for d in turn.state.ledger.doubts if d not in about)
     if left != turn.state.ledger.doubts:
         turn.note(doubts=left)
 

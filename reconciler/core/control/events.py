@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from reconciler.core.facts import NodeReport
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.ids import BootId, Digest, Epoch, Incarnation, Millis, NodeName, ServiceName
-from reconciler.model.intent import Intent, Service
+from reconciler.model.intent import Fencing, Intent, Service
 from reconciler.model.observed import Liveness
-from reconciler.model.operation import Step, StepKey, StepResult
+from reconciler.model.operation import Outcome, Step, StepKey, StepResult
 from reconciler.model.plan import SavedPlan
 
 # Events ------------------------------------------------------------------------------------------
@@ -57,6 +57,15 @@ class StepEnded:
 
     node: NodeName
     result: StepResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FenceEnded:
+    """A fence was confirmed (STOPPED), or was not; there was a `Fence` of this key."""
+
+    node: NodeName
+    key: StepKey
+    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +122,7 @@ Event = (
     | ReportArrived
     | LivenessChanged
     | StepEnded
+    | FenceEnded
     | IntentFound
     | ApplyRequested
     | WatcherGone
@@ -146,6 +156,15 @@ class Order:
 
     node: NodeName
     step: Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fence:
+    """Fence a node by the devices of this intent, and say `FenceEnded`, whatever happens."""
+
+    node: NodeName
+    key: StepKey
+    fencing: Fencing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,5 +218,14 @@ class WakeAt:
 
 
 Effect = (
-    Persist | Define | Order | AcknowledgeStep | ForgetFailures | Tell | Refuse | Record | WakeAt
+    Persist
+    | Define
+    | Order
+    | Fence
+    | AcknowledgeStep
+    | ForgetFailures
+    | Tell
+    | Refuse
+    | Record
+    | WakeAt
 )

@@ -34,9 +34,19 @@ def moved(held: Transition, state: State) -> str | None:
         if facts is base:
             continue
         own = own if own is not None else dict(_own_doing(held))
+        fate = _fence_of(held, name)
+        if fate is Fate.ASKED or (fate is Fate.DONE and facts.fenced):
+            continue  # whatever is seen of it now is the fence's doing
         if reason := _node_moved(base, facts, own):
             return reason
     return None
+
+
+def _fence_of(held: Transition, node: NodeName) -> Fate | None:
+    """How far the fence of a node has come, if the plan has one."""
+    fates = held.progress.fates
+    fences = (a for a in held.plan.actions if a.kind is ActionKind.FENCE and a.node == node)
+    return next((fates.get(action.id) for action in fences), None)
 
 
 def _own_doing(held: Transition) -> Iterator[tuple[tuple[ServiceName, NodeName], Action | None]]:
@@ -44,7 +54,8 @@ def _own_doing(held: Transition) -> Iterator[tuple[tuple[ServiceName, NodeName],
         fate = held.progress.fates.get(action.id)
         if action.service is None or fate is None:
             continue
-        yield (action.service, action.node), action if fate is Fate.DONE else None
+        migrates = action.kind is ActionKind.MIGRATE
+        yield (action.service, action.node), action if fate is Fate.DONE and not migrates else None
         if action.target is not None:
             yield (action.service, action.target), None
 
@@ -63,7 +74,16 @@ def _node_moved(base: NodeFacts, facts: NodeFacts, own: Own) -> str | None:
         pair = (failure.service, facts.name)
         if failure.count > counts.get(failure.service, 0) and pair not in own:
             return f'"{failure.service}" failed on {facts.name}'
-    return _copy_moved(base, facts, own)
+    return _scores_moved(base, facts, own) or _copy_moved(base, facts, own)
+
+
+def _scores_moved(base: NodeFacts, facts: NodeFacts, own: Own) -> str | None:
+    before = {score.service: score.score for score in base.promotion_scores}
+    after = {score.service: score.score for score in facts.promotion_scores}
+    for service in sorted(before.keys() | after.keys()):
+        if before.get(service) != after.get(service) and (service, facts.name) not in own:
+            return f'"{service}" on {facts.name} is fit to be promoted in another measure'
+    return None
 
 
 def _copy_moved(base: NodeFacts, facts: NodeFacts, own: Own) -> str | None:

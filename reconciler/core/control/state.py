@@ -23,7 +23,7 @@ from reconciler.model.ids import (
     ServiceName,
 )
 from reconciler.model.intent import Heartbeat, Intent, Pairs, Service
-from reconciler.model.observed import Copy, Failure, Liveness, Observed
+from reconciler.model.observed import Copy, Failure, Liveness, Observed, PromotionScore
 from reconciler.model.placement import Placement
 from reconciler.model.plan import Action, Decision, Plan, SavedPlan
 
@@ -83,7 +83,7 @@ class Transition:
         default_factory=lambda: MappingProxyType({}), compare=False
     )
     repeated: frozenset[ActionId] = field(default=frozenset(), compare=False)
-    """Actions asked for once more, because no result came in time."""
+    """Orders (by their names) that went out once more, because no result came in time."""
 
     @property
     def plan(self) -> Plan:
@@ -175,6 +175,8 @@ class NodeRecord:
     attributes: Pairs
     copies: tuple[Copy, ...]
     failures: tuple[Failure, ...]
+    promotion_scores: tuple[PromotionScore, ...] = ()
+    fenced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +194,8 @@ class FateRecord:
 
     number: int
     fate: Fate
+    part: int = 0
+    """Which of its orders it had come to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,13 +245,17 @@ def _transition_changes(
             "transition",
             TransitionRecord(number=new.number, saved=new.saved, abandoned=new.progress.abandoned),
         )
-    before = old.progress.fates if old and same else {}
-    if new.progress.fates is before:
+    before = old.progress if old and same else Progress()
+    now = new.progress
+    if (now.fates, now.parts) == (before.fates, before.parts):
         return
     for place, action in enumerate(new.plan.actions):
-        fate = new.progress.fates.get(action.id)
-        if fate is not None and before.get(action.id) is not fate:
-            yield f"fate/{place}", FateRecord(number=new.number, fate=fate)
+        fate, part = now.fates.get(action.id), now.part(action.id)
+        if fate is not None and (before.fates.get(action.id), before.part(action.id)) != (
+            fate,
+            part,
+        ):
+            yield f"fate/{place}", FateRecord(number=new.number, fate=fate, part=part)
 
 
 def _record(facts: NodeFacts) -> NodeRecord:
@@ -258,6 +266,8 @@ def _record(facts: NodeFacts) -> NodeRecord:
         attributes=facts.attributes,
         copies=facts.copies,
         failures=facts.failures,
+        promotion_scores=facts.promotion_scores,
+        fenced=facts.fenced,
     )
 
 
@@ -274,6 +284,8 @@ def restored_nodes(records: tuple[NodeRecord, ...], now_ms: Millis) -> dict[Node
             attributes=record.attributes,
             copies=record.copies,
             failures=tuple(replace(failure, last_ms=now_ms) for failure in record.failures),
+            promotion_scores=record.promotion_scores,
+            fenced=record.fenced,
         )
         for record in records
     }
@@ -285,15 +297,21 @@ def restored_transition(restored: Restored, now_ms: Millis) -> Transition | None
     if record is None:
         return None
     actions = record.saved.decision.plan.actions
-    fates = {
-        action.id: found.fate
-        for action, found in zip(actions, restored.fates, strict=False)
-        if found is not None and found.number == record.number
+    found = {
+        action.id: fate
+        for action, fate in zip(actions, restored.fates, strict=False)
+        if fate is not None and fate.number == record.number
     }
+    fates = {action: kept.fate for action, kept in found.items()}
+    parts = {action: kept.part for action, kept in found.items() if kept.part}
     return Transition(
         number=record.number,
         saved=record.saved,
-        progress=Progress(fates=MappingProxyType(fates), abandoned=record.abandoned),
+        progress=Progress(
+            fates=MappingProxyType(fates),
+            parts=MappingProxyType(parts),
+            abandoned=record.abandoned,
+        ),
         base=MappingProxyType(facts_of(record.saved.observed)),
         asked_ms=MappingProxyType(
             {action: now_ms for action, fate in fates.items() if fate is Fate.ASKED}

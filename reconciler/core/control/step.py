@@ -24,6 +24,7 @@ from .events import (
     Define,
     Effect,
     Event,
+    FenceEnded,
     ForgetFailures,
     IntentFound,
     LivenessChanged,
@@ -110,6 +111,8 @@ def _take(turn: Turn, event: Event) -> None:  # noqa: C901 - an arm per event
             _heard(turn, event)
         case StepEnded():
             conduct.step_ended(turn, event)
+        case FenceEnded():
+            conduct.fence_ended(turn, event)
         case IntentFound():
             admission.found(turn, event)
         case ApplyRequested():
@@ -208,6 +211,7 @@ def _settle(turn: Turn) -> bool:
             turn.keep(replace(facts, liveness=Liveness.LOST))
         elif facts.ready:
             turn.news.append(transition.AskAgain(node=name))
+    conduct.drop_fences(turn)
     turn.change(settled=True)
     return True
 

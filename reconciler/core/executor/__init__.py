@@ -7,13 +7,15 @@ says, in order. It keeps these laws, whatever happens and in whatever order:
 * an order of an older term, an expired one or one for an unknown definition is refused;
 * unknown never becomes stopped: only a probe or a verified stop says that nothing runs;
 * one operation at a time per service, and a service whose stop failed is touched no more;
-* without a controller nothing new starts and nothing that works stops.
+* without a controller nothing new starts, and nothing that works stops but a best-effort address that
+  another node may have been given by now.
 
 It does not know time, processes, the network or the disk.
 """
 
 from reconciler.core.executor.events import (
     Acknowledged,
+    AttributesSeen,
     Booted,
     Connected,
     DefinitionsArrived,
@@ -29,6 +31,7 @@ from reconciler.core.executor.events import (
     OperationFinished,
     Persist,
     RunOperation,
+    SeenAttribute,
     SendDone,
     SendReport,
     ServiceDied,
@@ -38,13 +41,15 @@ from reconciler.core.executor.events import (
     Verb,
     Watch,
 )
-from reconciler.core.executor.memory import Memory, Record, condense, remember
+from reconciler.core.executor.memory import Attribute, Memory, Record, condense, remember
 from reconciler.core.executor.state import State
 from reconciler.core.executor.step import step
 from reconciler.core.executor.views import Snapshot, snapshot
 
 __all__ = [
     "Acknowledged",
+    "Attribute",
+    "AttributesSeen",
     "Booted",
     "Connected",
     "DefinitionsArrived",
@@ -62,6 +67,7 @@ __all__ = [
     "Persist",
     "Record",
     "RunOperation",
+    "SeenAttribute",
     "SendDone",
     "SendReport",
     "ServiceDied",

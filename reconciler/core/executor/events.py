@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.core.executor.memory import Memory, Record
-from reconciler.model.ids import Epoch, Incarnation, Millis, ServiceName
-from reconciler.model.intent import Service
+from reconciler.model.ids import Epoch, Incarnation, Millis, NodeName, ServiceName
+from reconciler.model.intent import Pairs, Service
 from reconciler.model.operation import Outcome, Step, StepKey, StepResult
 
 
@@ -20,6 +20,11 @@ class Verb(StrEnum):
     START = "start"
     STOP = "stop"
     PROBE = "probe"
+    PROMOTE = "promote"
+    DEMOTE = "demote"
+    RELOAD = "reload"
+    MIGRATE_TO = "migrate-to"
+    MIGRATE_FROM = "migrate-from"
 
 
 # Events ------------------------------------------------------------------------------------------
@@ -103,10 +108,31 @@ class ServiceDied:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Due:
-    """The time that `SetTimer` named for this service has come."""
+class SeenAttribute:
+    """An attribute of this node as an agent of a service set it last."""
 
-    service: ServiceName
+    name: str
+    value: str
+    settle_ms: Millis = Millis(0)
+    """How long it has to stay the same before it counts."""
+    forever: bool = False
+    """It outlives a boot of the node."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributesSeen:
+    """Everything that the agents of services say at this moment; what is missing was taken back."""
+
+    attributes: tuple[SeenAttribute, ...] = ()
+    scores: tuple[tuple[ServiceName, int], ...] = ()
+    """How fit the copies here are to be promoted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """The time that `SetTimer` named for this service (None: for the attributes) has come."""
+
+    service: ServiceName | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +154,7 @@ Happening = (
     | ForgetAsked
     | OperationFinished
     | ServiceDied
+    | AttributesSeen
     | Due
 )
 Event = Happening | NotDurable
@@ -158,6 +185,11 @@ class RunOperation:
     verb: Verb
     definition: Service
     timeout_ms: Millis
+    promoted: bool = False
+    """The copy is promoted, as far as is known."""
+    peer: NodeName | None = None
+    """The other end of a migration."""
+    notify: Pairs = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +225,7 @@ class SendDone:
 class SetTimer:
     """Say `Due` at this time, in place of any earlier one of this service; None: do not."""
 
-    service: ServiceName
+    service: ServiceName | None
     at_ms: Millis | None
 
 

@@ -8,19 +8,27 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from reconciler.core.executor import orders, timing
+from reconciler.core.executor import findings, orders, roles, timing
 from reconciler.core.executor.events import Verb, Watch
-from reconciler.core.executor.memory import BlockKept, CopyKept, FailureKept, OwnCopy, Phase
+from reconciler.core.executor.memory import BlockKept, CopyKept, OwnCopy, Phase
 from reconciler.core.executor.state import Look, UnderWay
 from reconciler.core.executor.turn import Turn, look_for
 from reconciler.model.ids import Millis, ServiceName
-from reconciler.model.observed import Failure
 from reconciler.model.operation import Outcome, Step, Verdict
 from reconciler.model.plan import ActionKind
 
 _RUNS = (Verdict.RUNNING, Verdict.PROMOTED)
 _COUNTS = (Look.MONITOR, Look.DEATH)
-REASON_MAX = 300
+_SETTLED: Mapping[Verb, tuple[Verdict, ...]] = MappingProxyType(
+    {
+        Verb.START: _RUNS,
+        Verb.STOP: (Verdict.STOPPED,),
+        Verb.PROMOTE: (Verdict.PROMOTED,),
+        Verb.DEMOTE: (Verdict.RUNNING,),
+        Verb.MIGRATE_FROM: _RUNS,
+    }
+)
+"""What a look has to find after an order, for it to have worked; of the others no look can tell."""
 
 AFTER_LOOK: Mapping[tuple[Phase, Verdict], Phase | None] = MappingProxyType(
     {
@@ -40,6 +48,10 @@ AFTER_LOOK: Mapping[tuple[Phase, Verdict], Phase | None] = MappingProxyType(
         (Phase.FAILED, Verdict.STOPPED): None,
         (Phase.FAILED, Verdict.FAILED): Phase.FAILED,
         (Phase.FAILED, Verdict.UNKNOWN): Phase.FAILED,
+        (Phase.LEAVING, Verdict.RUNNING): Phase.RUNNING,  # it never left
+        (Phase.LEAVING, Verdict.STOPPED): Phase.LEAVING,  # only a stop clears up after it
+        (Phase.LEAVING, Verdict.FAILED): Phase.LEAVING,
+        (Phase.LEAVING, Verdict.UNKNOWN): Phase.LEAVING,
     }
 )
 
@@ -52,10 +64,12 @@ def finished(turn: Turn, name: ServiceName, outcome: Outcome) -> None:
             _looked(turn, name, outcome, under_way.look)
             if under_way.step is not None:
                 orders.end(turn, under_way.step, outcome)
-        case Verb.START:
+        case Verb.START | Verb.MIGRATE_FROM:
             _started(turn, name, outcome, under_way)
         case Verb.STOP:
             _stopped(turn, name, outcome, under_way)
+        case Verb.PROMOTE | Verb.DEMOTE | Verb.RELOAD | Verb.MIGRATE_TO:
+            roles.changed(turn, name, outcome, under_way)
 
 
 def _looked(turn: Turn, name: ServiceName, outcome: Outcome, look: Look | None) -> None:
@@ -68,9 +82,10 @@ def _looked(turn: Turn, name: ServiceName, outcome: Outcome, look: Look | None) 
         return
     monitor_at_ms = held.monitor_at_ms
     if look is Look.FIRST:
-        every_ms = held.definition.monitor.every_ms
+        every_ms = timing.monitor_of(held, own).every_ms
         monitor_at_ms = Millis(turn.now_ms + timing.spread(name, every_ms))
-    turn.put(name, replace(held, seen=verdict, doubts=0, monitor_at_ms=monitor_at_ms))
+    held = findings.as_seen(replace(held, doubts=0, monitor_at_ms=monitor_at_ms), outcome)
+    turn.put(name, held)
     unsettled = [step for step in turn.state.unsettled if step.service == name]
     stopping = any(step.kind is ActionKind.STOP for step in unsettled)
     _change_phase(turn, name, outcome, look, stopping=stopping)
@@ -87,54 +102,65 @@ def _change_phase(
     own, verdict = turn.own(name), outcome.verdict
     if own is None:
         if verdict in _RUNS:
-            turn.record(CopyKept(service=name, copy=_adopted(turn, name)))
+            turn.record(CopyKept(service=name, copy=findings.adopted(turn, name, verdict)))
         return
     phase = AFTER_LOOK[own.phase, Verdict.RUNNING if verdict in _RUNS else verdict]
     if stopping and verdict is Verdict.STOPPED:
         phase = None  # an order to stop it was under way when the last agent ended
     if _is_doubt(verdict, look, own):
         phase = Phase.BROKEN
-    if phase is own.phase:
+    fallen = own.promoted and verdict is Verdict.RUNNING
+    copy = findings.copy_after(own, phase, outcome)
+    if copy == own:
         return
     if own.phase is Phase.RUNNING and look in _COUNTS:
-        _fail(turn, name, "monitor", outcome)
-    copy = replace(own, phase=phase) if phase is not None else None
+        fallen_words = Outcome(verdict=verdict, reason="it is not promoted any more")
+        findings.fail(turn, name, "monitor", fallen_words if fallen else outcome)
     turn.record(CopyKept(service=name, copy=copy), durable=phase is None)
 
 
 def _started(turn: Turn, name: ServiceName, outcome: Outcome, under_way: UnderWay) -> None:
     held, own = turn.services[name], turn.own(name)
-    copy = own or _adopted(turn, name)
-    turn.put(name, replace(held, seen=outcome.verdict, doubts=0, repair=None))
+    copy = own or findings.adopted(turn, name, outcome.verdict)
+    again = held.repromote and outcome.verdict is Verdict.RUNNING and under_way.step is None
+    repair = Verb.PROMOTE if again else None
+    turn.put(
+        name, findings.as_seen(replace(held, doubts=0, repair=repair, repromote=False), outcome)
+    )
     if outcome.verdict in _RUNS:
-        turn.record(CopyKept(service=name, copy=replace(copy, phase=Phase.RUNNING)))
+        runs = findings.copy_after(copy, Phase.RUNNING, outcome)
+        turn.record(CopyKept(service=name, copy=runs))
         turn.do(Watch(definition=copy.definition))
     else:
         ran = copy.phase in (Phase.RUNNING, Phase.BROKEN)
-        failed = replace(copy, phase=Phase.BROKEN if ran else Phase.FAILED)
+        operation = "migrate" if under_way.verb is Verb.MIGRATE_FROM else "start"
+        phase = Phase.BROKEN if ran else Phase.FAILED
+        failed = replace(copy, phase=phase, failed_operation=operation)
         turn.record(CopyKept(service=name, copy=failed))
-        _fail(turn, name, "start", outcome)
+        findings.fail(turn, name, operation, outcome)
     if under_way.step is not None:
         orders.end(turn, under_way.step, outcome)
 
 
 def _stopped(turn: Turn, name: ServiceName, outcome: Outcome, under_way: UnderWay) -> None:
-    held = turn.services[name]
+    held, own = turn.services[name], turn.own(name)
     if outcome.verdict is Verdict.STOPPED:
         repair = held.repair and Verb.START
         if held.look is not Look.FIRST:
-            held = replace(held, seen=Verdict.STOPPED, look=None)
+            held = findings.as_seen(replace(held, look=None), outcome)
         turn.put(name, replace(held, doubts=0, repair=repair))
-        if under_way.step is not None and turn.own(name) is not None:
+        if own is not None and (under_way.step is not None or under_way.release):
             turn.record(CopyKept(service=name, copy=None), durable=True)
+        elif own is not None and own.promoted:
+            turn.record(CopyKept(service=name, copy=replace(own, promoted=False)), durable=True)
         if name in turn.memory.blocks:
             turn.record(BlockKept(service=name, reason=None))
     else:
         again = look_for(replace(held, seen=Verdict.UNKNOWN, repair=None), Look.AGAIN)
         turn.put(name, again)
-        reason = f"its stop did not succeed: {_reason(outcome)}"
+        reason = f"its stop did not succeed: {findings.reason_of(outcome)}"
         turn.record(BlockKept(service=name, reason=reason), durable=True)
-        _fail(turn, name, "stop", outcome)
+        findings.fail(turn, name, "stop", outcome)
     if under_way.step is not None:
         orders.end(turn, under_way.step, outcome)
 
@@ -144,7 +170,7 @@ def settle(turn: Turn, step: Step, found: Verdict) -> None:
 
     Law: it is never done again.
     """
-    wanted = _RUNS if step.kind is ActionKind.START else (Verdict.STOPPED,)
+    wanted = _SETTLED.get(orders.verb_of(step, turn.state.node) or Verb.PROBE, ())
     verdict = found if found in (*wanted, Verdict.UNKNOWN) else Verdict.FAILED
     reason = f"the agent was restarted during this order; a look then found it {found}"
     unsettled = tuple(other for other in turn.state.unsettled if other.key != step.key)
@@ -155,31 +181,3 @@ def settle(turn: Turn, step: Step, found: Verdict) -> None:
 def _is_doubt(verdict: Verdict, look: Look | None, own: OwnCopy | None) -> bool:
     running = own is not None and own.phase is Phase.RUNNING
     return verdict is Verdict.UNKNOWN and look in _COUNTS and running
-
-
-def _fail(turn: Turn, name: ServiceName, operation: str, outcome: Outcome) -> None:
-    """Count a failure; one that no other try can change counts as all of them."""
-    earlier = turn.failure(name)
-    count = 1 + (earlier.count if earlier is not None else 0)
-    if outcome.definite:
-        count = max(count, turn.services[name].definition.failures_max or 0)
-    failure = Failure(
-        service=name,
-        node=turn.state.node,
-        count=count,
-        operation=operation,
-        reason=_reason(outcome),
-        last_ms=turn.now_ms,
-    )
-    turn.record(FailureKept(service=name, failure=failure))
-
-
-def _reason(outcome: Outcome) -> str:
-    reason = outcome.reason or f"it was found {outcome.verdict}"
-    return reason.replace("\n", " ")[:REASON_MAX]
-
-
-def _adopted(turn: Turn, name: ServiceName) -> OwnCopy:
-    """A copy that was found running: nobody knows by which definition."""
-    definition = turn.services[name].definition
-    return OwnCopy(definition=definition, digest=None, phase=Phase.RUNNING)

@@ -11,7 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TypeVar
 
-from reconciler.model.ids import Digest, Epoch, Incarnation, ServiceName
+from reconciler.model.ids import Digest, Epoch, Incarnation, NodeName, ServiceName
 from reconciler.model.intent import Service
 from reconciler.model.observed import Failure
 from reconciler.model.operation import Step, StepKey, StepResult
@@ -40,6 +40,8 @@ class Phase(StrEnum):
     """It ran, and then a look found it stopped, broken or invisible: a stop and a start repair it."""
     FAILED = "failed"
     """Its start did not succeed, and it never ran: nothing is to be repaired, only stopped."""
+    LEAVING = "leaving"
+    """It is being sent, or was sent, to another node: what is left of it here is to be stopped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,20 @@ class OwnCopy:
     digest: Digest | None
     """None when it was found running and nobody knows what it was started with."""
     phase: Phase
+    promoted: bool = False
+    """It is promoted, or may be: a promotion has begun, and no demotion has succeeded since."""
+    failed_operation: str = ""
+    """Which operation says that it is broken."""
+    migrating_from: NodeName | None = None
+    """Where a migration to here, which has not succeeded, began."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribute:
+    """An attribute of this node that counts."""
+
+    value: str
+    forever: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +91,19 @@ class Memory:
     failures: Mapping[ServiceName, Failure] = field(default_factory=_nothing)
     steps: Mapping[StepKey, StepEntry] = field(default_factory=_nothing)
     """Oldest first."""
+    scores: Mapping[ServiceName, int] = field(default_factory=_nothing)
+    attributes: Mapping[str, Attribute] = field(default_factory=_nothing)
 
     def of_another_boot(self) -> "Memory":
         """What still holds after the node was booted: nothing of what ran."""
-        return replace(self, copies=_nothing(), blocks=_nothing(), failures=_nothing())
+        return replace(
+            self,
+            copies=_nothing(),
+            blocks=_nothing(),
+            failures=_nothing(),
+            scores=_nothing(),
+            attributes=MappingProxyType({n: a for n, a in self.attributes.items() if a.forever}),
+        )
 
     def with_a_gap(self) -> "Memory":
         """What still holds after records were lost: not what ran, since a stop may be among them.
@@ -151,6 +176,22 @@ class FailureKept:
     failure: Failure | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreKept:
+    """How fit the copy of a service here is to be promoted; None: nothing is said of it any more."""
+
+    service: ServiceName
+    score: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributeKept:
+    """An attribute of this node, or that it has none of this name any more."""
+
+    name: str
+    attribute: Attribute | None
+
+
 Record = (
     TermRaised
     | DefinitionsKept
@@ -160,10 +201,12 @@ Record = (
     | CopyKept
     | BlockKept
     | FailureKept
+    | ScoreKept
+    | AttributeKept
 )
 
 
-def remember(memory: Memory, record: Record) -> Memory:
+def remember(memory: Memory, record: Record) -> Memory:  # noqa: PLR0911 - one for each kind
     """Add one record to a memory."""
     match record:
         case TermRaised():
@@ -178,6 +221,8 @@ def remember(memory: Memory, record: Record) -> Memory:
             return replace(memory, blocks=_put(memory.blocks, name, reason))
         case FailureKept(service=name, failure=failure):
             return replace(memory, failures=_put(memory.failures, name, failure))
+        case ScoreKept() | AttributeKept():
+            return _told(memory, record)
 
 
 def condense(memory: Memory) -> Iterator[Record]:
@@ -193,6 +238,10 @@ def condense(memory: Memory) -> Iterator[Record]:
         yield BlockKept(service=name, reason=reason)
     for name, failure in memory.failures.items():
         yield FailureKept(service=name, failure=failure)
+    for name, score in memory.scores.items():
+        yield ScoreKept(service=name, score=score)
+    for attribute_name, attribute in memory.attributes.items():
+        yield AttributeKept(name=attribute_name, attribute=attribute)
     for key, entry in memory.steps.items():
         if entry.begun:
             yield StepBegun(step=entry.step)
@@ -200,6 +249,14 @@ def condense(memory: Memory) -> Iterator[Record]:
             yield StepEnded(step=entry.step, result=entry.result)
         if entry.acknowledged:
             yield StepAcknowledged(key=key)
+
+
+def _told(memory: Memory, record: ScoreKept | AttributeKept) -> Memory:
+    match record:
+        case ScoreKept(service=name, score=score):
+            return replace(memory, scores=_put(memory.scores, name, score))
+        case AttributeKept(name=name, attribute=attribute):
+            return replace(memory, attributes=_put(memory.attributes, name, attribute))
 
 
 def _stepped(

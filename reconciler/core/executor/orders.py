@@ -19,8 +19,9 @@ from reconciler.core.executor.memory import (
 )
 from reconciler.core.executor.state import Held, Lane, UnderWay
 from reconciler.core.executor.turn import Turn
-from reconciler.model.ids import Epoch, Incarnation, ServiceName
-from reconciler.model.intent import Operation
+from reconciler.model.errors import BrokenLaw
+from reconciler.model.ids import Epoch, Incarnation, NodeName, ServiceName
+from reconciler.model.intent import Operation, Service
 from reconciler.model.operation import Outcome, Step, StepResult, Verdict
 from reconciler.model.plan import ActionKind
 
@@ -28,7 +29,13 @@ _VERBS = {
     ActionKind.PROBE: Verb.PROBE,
     ActionKind.START: Verb.START,
     ActionKind.STOP: Verb.STOP,
+    ActionKind.PROMOTE: Verb.PROMOTE,
+    ActionKind.DEMOTE: Verb.DEMOTE,
+    ActionKind.RELOAD: Verb.RELOAD,
 }
+_STARTS = (Verb.START, Verb.MIGRATE_FROM)
+_NEEDS_A_COPY = (Verb.PROMOTE, Verb.DEMOTE, Verb.RELOAD, Verb.MIGRATE_TO)
+_NEEDS_HEALTH = (Verb.PROMOTE, Verb.RELOAD, Verb.MIGRATE_TO)
 
 
 def arrived(turn: Turn, step: Step) -> None:
@@ -76,19 +83,61 @@ def begin(turn: Turn, name: ServiceName, step: Step) -> None:
     if objection is not None:
         refuse(turn, step, objection)
         return
-    match _VERBS[step.kind]:
-        case Verb.PROBE:
-            _run(turn, held, step, held.definition.monitor)
-        case Verb.START:
-            turn.record(StepBegun(step=step), durable=True)
-            if not _runs(turn, name):
-                copy = OwnCopy(definition=held.definition, digest=held.digest, phase=Phase.STARTING)
-                turn.record(CopyKept(service=name, copy=copy), durable=True)
-            _run(turn, held, step, held.definition.start)
+    verb = verb_of(step, turn.state.node)
+    if verb is None:
+        raise BrokenLaw("an agent refuses what it does not know", str(step.key.action))
+    if verb is not Verb.PROBE:
+        turn.record(StepBegun(step=step), durable=True)
+        _prepare(turn, name, held, step, verb)
+    _run(turn, held, step, verb)
+
+
+def _prepare(turn: Turn, name: ServiceName, held: Held, step: Step, verb: Verb) -> None:
+    """Remember, before it can be true, what will be true if nobody learns how this ends."""
+    own = turn.own(name)
+    copy: OwnCopy | None = None
+    match verb:
+        case Verb.START | Verb.MIGRATE_FROM if not _runs(turn, name):
+            copy = OwnCopy(
+                definition=held.definition,
+                digest=held.digest,
+                phase=Phase.STARTING,
+                migrating_from=step.source,
+            )
+        case Verb.PROMOTE if own is not None:
+            copy = replace(own, promoted=True)
+        case Verb.MIGRATE_TO if own is not None:
+            copy = replace(own, phase=Phase.LEAVING)
+        case _:
+            pass
+    if copy is not None:
+        turn.record(CopyKept(service=name, copy=copy), durable=True)
+    if verb in (Verb.STOP, Verb.MIGRATE_TO):
+        turn.do(Unwatch(service=name))
+
+
+def verb_of(step: Step, node: NodeName) -> Verb | None:
+    """What an order means on this node; None for an order that no agent can be given."""
+    if step.kind is not ActionKind.MIGRATE:
+        return _VERBS.get(step.kind)
+    if node == step.source:
+        return Verb.MIGRATE_TO
+    return Verb.MIGRATE_FROM if node == step.target else None
+
+
+def operation_of(service: Service, verb: Verb) -> Operation:
+    """The limits of an operation; those that an intent does not name may take as long as a start."""
+    match verb:
         case Verb.STOP:
-            turn.record(StepBegun(step=step), durable=True)
-            turn.do(Unwatch(service=name))
-            _run(turn, held, step, held.definition.stop)
+            return service.stop
+        case Verb.PROMOTE:
+            return service.promote
+        case Verb.DEMOTE:
+            return service.demote
+        case Verb.PROBE:
+            return service.monitor
+        case _:
+            return service.start
 
 
 def end(turn: Turn, step: Step, outcome: Outcome) -> None:
@@ -105,7 +154,8 @@ def _objections(turn: Turn, step: Step, held: Held | None) -> Iterator[str]:
         yield f"a controller of a newer term than {_term(step)} decides"
     if heard_ms is None or turn.now_ms - heard_ms > step.valid_ms:
         yield "expired: the controller has not been heard for too long"
-    if step.kind not in _VERBS:
+    verb = verb_of(step, turn.state.node)
+    if verb is None:
         yield f"this agent does not know how to {step.kind}"
     if held is None:
         yield "the service is not known here"
@@ -115,8 +165,12 @@ def _objections(turn: Turn, step: Step, held: Held | None) -> Iterator[str]:
     if step.kind is not ActionKind.PROBE and held.paused:
         yield "the service is in maintenance"
     blocked = turn.memory.blocks.get(step.service)
-    if step.kind is ActionKind.START and blocked is not None:
+    if verb not in (Verb.STOP, Verb.PROBE, Verb.DEMOTE) and blocked is not None:
         yield f"blocked: {blocked}"
+    if verb in _NEEDS_A_COPY and turn.own(step.service) is None:
+        yield "nothing of it runs here"
+    elif verb in _NEEDS_HEALTH and not _runs(turn, step.service):
+        yield "its copy here is not well"
 
 
 def _holds(turn: Turn, step: Step, held: Held) -> bool:
@@ -126,7 +180,10 @@ def _holds(turn: Turn, step: Step, held: Held) -> bool:
     """
     own = turn.own(step.service)
     by_copy = own.digest if own is not None else None
-    if step.kind is not ActionKind.START:
+    verb = verb_of(step, turn.state.node)
+    if verb is Verb.RELOAD:
+        return held.wanted and step.definition == held.digest
+    if verb not in _STARTS:
         return step.definition in (held.digest, by_copy)
     runs_by_another = _runs(turn, step.service) and by_copy not in (None, step.definition)
     return held.wanted and step.definition == held.digest and not runs_by_another
@@ -137,12 +194,12 @@ def _runs(turn: Turn, name: ServiceName) -> bool:
     return own is not None and own.phase is Phase.RUNNING
 
 
-def _run(turn: Turn, held: Held, step: Step, operation: Operation) -> None:
+def _run(turn: Turn, held: Held, step: Step, verb: Verb) -> None:
     own = turn.own(step.service)
-    by_copy = own is not None and step.kind is not ActionKind.START
-    definition = own.definition if own is not None and by_copy else held.definition
-    under_way = UnderWay(verb=_VERBS[step.kind], lane=Lane.URGENT, step=step)
-    turn.run(step.service, definition, under_way, operation.timeout_ms)
+    newest = own is None or verb in (*_STARTS, Verb.RELOAD)
+    definition = held.definition if own is None or newest else own.definition
+    under_way = UnderWay(verb=verb, lane=Lane.URGENT, step=step)
+    turn.run(step.service, definition, under_way, operation_of(held.definition, verb).timeout_ms)
 
 
 def _is_waiting(turn: Turn, step: Step) -> bool:

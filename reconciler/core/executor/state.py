@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from reconciler.core.executor.events import Verb
-from reconciler.core.executor.memory import Memory
+from reconciler.core.executor.memory import Attribute, Memory
 from reconciler.model.ids import Digest, Millis, NodeName, ServiceName
 from reconciler.model.intent import Service
 from reconciler.model.operation import Step, Verdict
@@ -58,6 +58,8 @@ class UnderWay:
     lane: Lane
     step: Step | None = None
     look: Look | None = None
+    release: bool = False
+    """It gives up what another node may have been given by now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,10 @@ class Held:
     paused: bool = False
     seen: Verdict | None = None
     """What the last look found; None until there was one."""
+    promoted: bool = False
+    """What was last seen of it was promoted."""
+    degraded: bool = False
+    """It runs, and its last look says that all is not well with it."""
     doubts: int = 0
     """Monitors in a row that could not tell."""
     under_way: UnderWay | None = None
@@ -79,11 +85,25 @@ class Held:
     look: Look | None = None
     """A look that waits for its turn."""
     repair: Verb | None = None
-    """What comes next in a repair in place: stop, then start."""
+    """What comes next in a repair in place: demote, stop, start, promote."""
+    repromote: bool = False
+    """The repair under way ends with a promotion, since the copy was promoted."""
+    release: bool = False
+    """It is to be given up: nobody knows any more whose it is."""
     queued: Lane | None = None
     monitor_at_ms: Millis | None = None
     timer_ms: Millis | None = None
     """What the shell's timer is set to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settling:
+    """A value of an attribute that has not been the same for long enough."""
+
+    attribute: Attribute
+    began_ms: Millis
+    """When it first differed from what counts."""
+    due_ms: Millis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,5 +125,7 @@ class State:
     """From when on this node has no controller; None while it has one."""
     unsettled: tuple[Step, ...] = ()
     """Orders begun by an earlier agent of which nobody knows the end; the next look tells."""
+    settling: Mapping[str, Settling] = field(default_factory=_nothing)
+    """Attributes that changed and do not count yet."""
     queues: Mapping[Lane, tuple[ServiceName, ...]] = field(default_factory=_nothing)
     busy: Mapping[Lane, int] = field(default_factory=_nothing)

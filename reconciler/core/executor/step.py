@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import assert_never
 
 from reconciler.core.definition import definition_digest
-from reconciler.core.executor import looks, orders, timing
+from reconciler.core.executor import attributes, looks, orders, timing
 from reconciler.core.executor.events import (
     Acknowledged,
+    AttributesSeen,
     Booted,
     Connected,
     DefinitionsArrived,
@@ -81,8 +82,10 @@ def _take(turn: Turn, event: Happening) -> None:  # noqa: C901, PLR0912 - an arm
             looks.finished(turn, name, outcome)
         case ServiceDied(service=name):
             _died(turn, name)
+        case AttributesSeen():
+            attributes.seen(turn, event)
         case Due(service=name):
-            _due(turn, name)
+            attributes.due(turn) if name is None else _due(turn, name)
         case _:
             assert_never(event)
 
@@ -238,12 +241,17 @@ def _due(turn: Turn, name: ServiceName) -> None:
     turn.put(name, held)
     here = turn.here(name)
     forget_at_ms, repair_at_ms = timing.forget_at(here), timing.repair_at(here)
+    release_at_ms = timing.release_at(here)
     if forget_at_ms is not None and forget_at_ms <= turn.now_ms:
         turn.record(FailureKept(service=name, failure=None))
     if held.monitor_at_ms is not None and held.monitor_at_ms <= turn.now_ms:
         held = look_for(held, Look.MONITOR)
-    if repair_at_ms is not None and repair_at_ms <= turn.now_ms:
-        held = replace(held, repair=Verb.STOP)
+    if release_at_ms is not None and release_at_ms <= turn.now_ms:
+        held = replace(held, release=True)
+    elif repair_at_ms is not None and repair_at_ms <= turn.now_ms:
+        own = turn.own(name)
+        promoted = own is not None and own.promoted
+        held = replace(held, repair=Verb.DEMOTE if promoted else Verb.STOP, repromote=promoted)
     turn.put(name, held)
 
 
@@ -252,6 +260,8 @@ def _begin(turn: Turn, name: ServiceName) -> None:
     held = turn.services[name]
     if held.look is not None and (held.seen is None or held.look is Look.DEATH):
         _look(turn, name, held, held.look)
+    elif held.release:
+        _release(turn, name, held)
     elif held.step is not None:
         orders.begin(turn, name, held.step)
     elif held.repair is not None:
@@ -267,22 +277,37 @@ def _look(turn: Turn, name: ServiceName, held: Held, look: Look) -> None:
     lane = Lane.ROUTINE if routine else Lane.URGENT
     definition = own.definition if own is not None else held.definition
     under_way = UnderWay(verb=Verb.PROBE, lane=lane, look=look)
-    turn.run(name, definition, under_way, held.definition.monitor.timeout_ms)
+    turn.run(name, definition, under_way, timing.monitor_of(held, own).timeout_ms)
 
 
 def _repair(turn: Turn, name: ServiceName, held: Held, verb: Verb) -> None:
-    """Stop or start a broken copy by its own definition; being written down is not a condition here.
+    """Stop, start and so on a broken copy by its own definition; being written down is not a condition here.
 
     A crash in the middle leaves a copy that is known to be broken or running, and a look tells which. So a
     full disk does not keep a node without a controller from repairing what it runs.
     """
     own = turn.own(name)
-    if own is None or own.phase is not Phase.BROKEN or turn.state.alone_ms is None:
+    phase = Phase.RUNNING if verb is Verb.PROMOTE else Phase.BROKEN
+    if own is None or own.phase is not phase or turn.state.alone_ms is None:
         turn.put(name, replace(held, repair=None))
         return
+    own = replace(own, promoted=own.promoted or verb is Verb.PROMOTE)
     turn.record(CopyKept(service=name, copy=own), durable=True)
     if verb is Verb.STOP:
         turn.do(Unwatch(service=name))
-    operation = held.definition.stop if verb is Verb.STOP else held.definition.start
+    operation = orders.operation_of(held.definition, verb)
     under_way = UnderWay(verb=verb, lane=Lane.URGENT)
     turn.run(name, own.definition, under_way, operation.timeout_ms)
+
+
+def _release(turn: Turn, name: ServiceName, held: Held) -> None:
+    """Give up what another node may have been given, unless a controller was heard meanwhile."""
+    own = turn.own(name)
+    held = replace(held, release=False, repair=None)
+    turn.put(name, held)
+    at_ms = timing.release_at(turn.here(name))
+    if own is None or at_ms is None or at_ms > turn.now_ms:
+        return
+    turn.do(Unwatch(service=name))
+    under_way = UnderWay(verb=Verb.STOP, lane=Lane.URGENT, release=True)
+    turn.run(name, own.definition, under_way, own.definition.stop.timeout_ms)

@@ -1,4 +1,4 @@
-"""When a service needs attention by time alone: its monitor, a repair in place, the end of its failures.
+"""When a service needs attention by time alone: monitor, repair in place, release, end of its failures.
 
 All of it is computed from what is known, so that nothing has to be cancelled when the facts change.
 """
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from reconciler.core.executor.memory import OwnCopy, Phase
 from reconciler.core.executor.state import Held
 from reconciler.model.ids import Millis, ServiceName
+from reconciler.model.intent import Kind, OnFail, Operation, Safety, Service
 from reconciler.model.observed import Failure
 from reconciler.model.operation import Verdict
 
@@ -16,6 +17,10 @@ RELOOK_MS = Millis(10_000)
 """How soon to look again at what could not be told, for a service without monitors."""
 BACK_OFF_MS = 1_000
 BACK_OFF_MAX_MS = 60_000
+RELEASE_GRACES = 2
+"""After so many times the silence that makes a node lost, its best-effort addresses may be elsewhere."""
+_REPAIRED = frozenset({None, OnFail.RESTART, OnFail.DEMOTE})
+"""Policies under which a failed copy is restarted where it is; all others want a decision."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +33,9 @@ class Here:
     failure: Failure | None
     assigned: bool
     alone_ms: Millis | None
+    silent_ms: Millis
+    """Since when no controller has certainly been heard."""
+    grace_ms: Millis
     now_ms: Millis
 
 
@@ -39,15 +47,22 @@ def monitor_at(here: Here) -> Millis | None:
     held = here.held
     there = here.own is not None or here.blocked or held.seen is not Verdict.STOPPED
     busy = held.under_way is not None or held.look is not None
-    every_ms = interval(held)
+    every_ms = interval(held, here.own)
     if held.paused or busy or not there or held.seen is None or every_ms is None:
         return None
     return held.monitor_at_ms or Millis(here.now_ms + every_ms)
 
 
-def interval(held: Held) -> Millis | None:
+def monitor_of(held: Held, own: OwnCopy | None) -> Operation:
+    """The monitor for the role that the copy has, as far as is known."""
+    promoted = held.promoted or (own is not None and own.promoted)
+    special = held.definition.monitor_promoted
+    return special if promoted and special is not None else held.definition.monitor
+
+
+def interval(held: Held, own: OwnCopy | None) -> Millis | None:
     """How often a service is looked at."""
-    every_ms = held.definition.monitor.every_ms
+    every_ms = monitor_of(held, own).every_ms
     if held.seen is Verdict.UNKNOWN:
         return Millis(min(every_ms or RELOOK_MS, RELOOK_MS))
     return every_ms or None
@@ -68,13 +83,47 @@ def repair_at(here: Here) -> Millis | None:
     idle = held.under_way is None and held.repair is None
     if here.alone_ms is None or not broken or not here.assigned or here.blocked or held.paused:
         return None
-    if not idle or held.seen is None:
+    if not idle or held.seen is None or not _is_repaired(here):
         return None
     if failure is None:
         return here.alone_ms
     if held.definition.gives_up(failure.count):
         return None
     return Millis(max(here.alone_ms, failure.last_ms + back_off(failure.count)))
+
+
+def _is_repaired(here: Here) -> bool:
+    operation = here.own.failed_operation if here.own is not None else ""
+    return policy(here.held.definition, operation) in _REPAIRED
+
+
+def policy(service: Service, operation: str) -> OnFail | None:
+    """What a failure of an operation leads to; a look is a monitor."""
+    match operation:
+        case "start":
+            return service.start.on_fail
+        case "stop":
+            return service.stop.on_fail
+        case "promote":
+            return service.promote.on_fail
+        case "demote":
+            return service.demote.on_fail
+        case _:
+            return service.monitor.on_fail
+
+
+def release_at(here: Here) -> Millis | None:
+    """When this node gives up an address that two nodes may hold for a while, but not for ever.
+
+    Law (B27): by its own clock, so that of two holders the one without a controller stops answering.
+    """
+    held, own = here.held, here.own
+    service = own.definition if own is not None else held.definition
+    shared = service.kind is Kind.VIP and service.safety is Safety.BEST_EFFORT
+    idle = held.under_way is None and not held.release
+    if own is None or not shared or not idle or here.blocked or held.paused:
+        return None
+    return Millis(here.silent_ms + RELEASE_GRACES * here.grace_ms)
 
 
 def back_off(count: int) -> int:
@@ -93,5 +142,5 @@ def forget_at(here: Here) -> Millis | None:
 
 def due(here: Here) -> Millis | None:
     """The first of these times."""
-    times = (here.held.monitor_at_ms, repair_at(here), forget_at(here))
+    times = (here.held.monitor_at_ms, repair_at(here), release_at(here), forget_at(here))
     return min((at_ms for at_ms in times if at_ms is not None), default=None)

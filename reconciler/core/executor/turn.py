@@ -28,15 +28,16 @@ from reconciler.core.executor.memory import (
     Memory,
     OwnCopy,
     Record,
+    ScoreKept,
     remember,
 )
 from reconciler.core.executor.state import LANE_LIMITS, Held, Lane, Look, State, UnderWay
 from reconciler.core.executor.views import copy_of
 from reconciler.model.errors import BrokenLaw
-from reconciler.model.ids import Millis, ServiceName
+from reconciler.model.ids import Millis, NodeName, ServiceName
 from reconciler.model.intent import Service
 from reconciler.model.observed import Failure
-from reconciler.model.operation import StepResult, Verdict
+from reconciler.model.operation import Step, StepResult, Verdict
 
 _View = tuple[object, ...]
 
@@ -84,6 +85,8 @@ class Turn:
         self._unseen -= _is_unseen(self.services.pop(name))
         if name in self.memory.failures:
             self.record(FailureKept(service=name, failure=None))
+        if name in self.memory.scores:
+            self.record(ScoreKept(service=name, score=None))
         self.do(Unwatch(service=name))
         self.do(SetTimer(service=name, at_ms=None))
 
@@ -91,7 +94,7 @@ class Turn:
 
     def record(self, record: Record, *, durable: bool = False) -> None:
         """Remember something; durable: before anything else that comes of this step."""
-        if isinstance(record, CopyKept | BlockKept | FailureKept):
+        if isinstance(record, CopyKept | BlockKept | FailureKept | ScoreKept):
             self._touch(record.service)
         self.memory = remember(self.memory, record)
         self._records.append(record)
@@ -118,9 +121,16 @@ class Turn:
             raise BrokenLaw("one operation at a time per service", str(name))
         self._busy[under_way.lane] += 1
         self.put(name, replace(held, under_way=under_way, monitor_at_ms=None))
+        own, step = self.own(name), under_way.step
         self._runs.append(
             RunOperation(
-                service=name, verb=under_way.verb, definition=definition, timeout_ms=timeout_ms
+                service=name,
+                verb=under_way.verb,
+                definition=definition,
+                timeout_ms=timeout_ms,
+                promoted=held.promoted or (own is not None and own.promoted),
+                peer=_other_end(step, under_way.verb),
+                notify=step.notify if step is not None else (),
             )
         )
 
@@ -193,8 +203,18 @@ class Turn:
             failure=self.failure(name),
             assigned=name in self.memory.assigned,
             alone_ms=self.state.alone_ms,
+            silent_ms=self.silent_ms,
+            grace_ms=self.state.grace_ms,
             now_ms=self.now_ms,
         )
+
+    @property
+    def silent_ms(self) -> Millis:
+        """Since when no controller has certainly been heard: since the agent's start, if ever."""
+        if self.state.heard_ms is not None:
+            return self.state.heard_ms
+        alone_ms = self.state.alone_ms if self.state.alone_ms is not None else self.now_ms
+        return Millis(alone_ms - self.state.grace_ms)
 
     def here(self, name: ServiceName) -> timing.Here:
         """What timing needs to know of a service."""
@@ -228,10 +248,11 @@ class Turn:
     def _view(self, name: ServiceName) -> _View:
         held = self.services.get(name)
         if held is None:
-            return (None, None, False)
+            return (None, None, False, None)
         own, blocked = self.memory.copies.get(name), self.memory.blocks.get(name)
         copy = copy_of(self.state.node, held, own=own, blocked=blocked)
-        return (copy, self.memory.failures.get(name), held.seen is not None)
+        scores = self.memory.scores
+        return (copy, self.memory.failures.get(name), held.seen is not None, scores.get(name))
 
 
 def look_for(held: Held, look: Look) -> Held:
@@ -247,10 +268,20 @@ def is_stopping(held: Held) -> bool:
     return held.under_way is not None and held.under_way.verb is Verb.STOP
 
 
+def _other_end(step: Step | None, verb: Verb) -> NodeName | None:
+    match verb:
+        case Verb.MIGRATE_TO if step is not None:
+            return step.target
+        case Verb.MIGRATE_FROM if step is not None:
+            return step.source
+        case _:
+            return None
+
+
 def _lane(held: Held) -> Lane | None:
     if held.under_way is not None:
         return None
-    if held.step or held.repair or held.look in (Look.DEATH, Look.AGAIN):
+    if held.step or held.repair or held.release or held.look in (Look.DEATH, Look.AGAIN):
         return Lane.URGENT
     return Lane.ROUTINE if held.look else None
 

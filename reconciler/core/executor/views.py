@@ -6,13 +6,16 @@ a look that could not tell is UNKNOWN.
 
 from dataclasses import dataclass, replace
 
+from reconciler.core.definition import fixed_digest
+from reconciler.core.executor.events import Verb
 from reconciler.core.executor.memory import OwnCopy, Phase
 from reconciler.core.executor.state import Held, State
-from reconciler.model.ids import Millis, NodeName, ServiceName
-from reconciler.model.intent import Role
-from reconciler.model.observed import Certainty, Copy, Failure
+from reconciler.model.ids import Digest, Millis, NodeName, ServiceName
+from reconciler.model.intent import Pairs, Role
+from reconciler.model.observed import Certainty, Copy, Failure, PromotionScore
 from reconciler.model.operation import Verdict
 
+_BROKEN = (Phase.BROKEN, Phase.FAILED)
 _THERE = frozenset({Verdict.RUNNING, Verdict.PROMOTED, Verdict.FAILED, Verdict.UNKNOWN})
 
 
@@ -24,6 +27,8 @@ class Snapshot:
     probed: tuple[ServiceName, ...]
     copies: tuple[Copy, ...]
     failures: tuple[Failure, ...]
+    promotion_scores: tuple[PromotionScore, ...] = ()
+    attributes: Pairs = ()
 
 
 def snapshot(state: State, now_ms: Millis) -> Snapshot:
@@ -47,6 +52,11 @@ def snapshot(state: State, now_ms: Millis) -> Snapshot:
             replace(failure, last_ms=Millis(max(0, now_ms - failure.last_ms)))
             for _, failure in sorted(memory.failures.items())
         ),
+        promotion_scores=tuple(
+            PromotionScore(service=name, node=state.node, score=score)
+            for name, score in sorted(memory.scores.items())
+        ),
+        attributes=tuple((name, kept.value) for name, kept in sorted(memory.attributes.items())),
     )
 
 
@@ -54,27 +64,56 @@ def copy_of(node: NodeName, held: Held, *, own: OwnCopy | None, blocked: str | N
     """The copy of one service as it is reported; None when it is observed stopped or was never seen."""
     if own is None and blocked is None and held.seen not in _THERE:
         return None
+    failed = held.seen is Verdict.FAILED or blocked is not None or _is_broken(held, own)
     return Copy(
         service=held.definition.name,
         node=node,
-        role=_role(held),
+        role=_role(held, own),
         certainty=_certainty(held, own),
-        failed=held.seen is Verdict.FAILED
-        or (own is not None and own.phase in (Phase.BROKEN, Phase.FAILED)),
+        failed=failed,
+        failed_operation=_failed_operation(own, blocked) if failed else "",
         digest=own.digest if own is not None else None,
+        fixed_digest=_fixed_digest(own),
+        degraded=held.degraded and not failed,
+        migrating_from=own.migrating_from if own is not None else None,
         blocked=blocked,
     )
 
 
+def _is_broken(held: Held, own: OwnCopy | None) -> bool:
+    if own is None:
+        return False
+    left = own.phase is Phase.LEAVING and held.under_way is None
+    return own.phase in _BROKEN or left
+
+
+def _failed_operation(own: OwnCopy | None, blocked: str | None) -> str:
+    """Blocks come of failed stops, and of nothing else."""
+    if blocked is not None:
+        return "stop"
+    if own is not None and own.phase is Phase.LEAVING:
+        return "migrate"
+    return own.failed_operation if own is not None else ""
+
+
+def _fixed_digest(own: OwnCopy | None) -> Digest | None:
+    known = own is not None and own.digest is not None
+    return fixed_digest(own.definition) if own is not None and known else None
+
+
 def _certainty(held: Held, own: OwnCopy | None) -> Certainty:
     if held.seen is None or (own is not None and own.phase is Phase.STARTING):
+        return Certainty.ASSUMED
+    if held.under_way is not None and held.under_way.verb in (Verb.PROMOTE, Verb.MIGRATE_TO):
         return Certainty.ASSUMED
     if held.seen is Verdict.UNKNOWN:
         return Certainty.UNKNOWN
     return Certainty.OBSERVED
 
 
-def _role(held: Held) -> Role:
-    if held.seen is Verdict.PROMOTED:
+def _role(held: Held, own: OwnCopy | None) -> Role:
+    """What may be promoted counts as promoted."""
+    if held.promoted or (own is not None and own.promoted):
         return Role.PROMOTED
-    return Role.UNPROMOTED if held.definition.promoted else Role.STARTED
+    roles = held.definition.promotable or held.definition.promoted
+    return Role.UNPROMOTED if roles else Role.STARTED

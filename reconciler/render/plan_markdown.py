@@ -9,21 +9,20 @@ from collections.abc import Iterable, Iterator
 from reconciler.model.placement import Unplaced
 from reconciler.model.plan import Action, SavedPlan
 from reconciler.render import story
-from reconciler.render.ink import clean
+from reconciler.render.markdown import code, text
 from reconciler.render.plan_text import because
 from reconciler.render.story import Change, Story
 from reconciler.render.words import GLYPHS, advice, amount, short
 
 _ROWS_MOST = 100
 _REASONS_MOST = 100
-_CELL_MOST = 300
 
 
 def render(saved: SavedPlan) -> str:
     """The plan as GitHub-flavoured Markdown."""
     told = story.tell(saved.observed, saved.decision)
     parts = [
-        f"### Plan for {_code(saved.intent.cluster)}: {story.headline(told).lower()}\n",
+        f"### Plan for {code(saved.intent.cluster)}: {story.headline(told).lower()}\n",
         *_table(told.changes),
         *_waiting("Blocked", "not safe now", told.blocked),
         *_waiting("Unplaced", "no node can hold it", told.impossible),
@@ -39,12 +38,12 @@ def _table(changes: tuple[Change, ...]) -> Iterator[str]:
     yield "| | Change | Service | Where | Why | Disturbs |"
     yield "|---|---|---|---|---|---|"
     for change in changes[:_ROWS_MOST]:
-        where = _code(change.node) + (f" → {_code(change.target)}" if change.target else "")
+        where = code(change.node) + (f" → {code(change.target)}" if change.target else "")
         reasons = change.actions[0].reasons
-        why = _text(because(reasons[0])) if reasons else ""
+        why = text(because(reasons[0])) if reasons else ""
         mark = "**yes**" if change.disturbs else ""
         glyph = _GLYPHS_OF_VERBS.get(change.verb) or GLYPHS[change.actions[0].kind]
-        name = _code(change.service) if change.service else ""
+        name = code(change.service) if change.service else ""
         yield f"| `{glyph}` | {change.verb} | {name} | {where} | {why} | {mark} |"
     if len(changes) > _ROWS_MOST:
         yield f"\n… and {amount(len(changes) - _ROWS_MOST, 'change')} more."
@@ -59,9 +58,9 @@ def _waiting(title: str, meaning: str, items: tuple[Unplaced, ...]) -> Iterator[
         return
     yield f"**{title}** ({meaning}):\n"
     for item in items[:_ROWS_MOST]:
-        yield f"- {_code(item.service)}: {item.placed} of {item.wanted} run"
-        yield from (f"  - {_text(because(reason))}" for reason in item.reasons[:5])
-        yield from (f"  - _{_text(step)}_" for step in advice(item.reasons, item.service))
+        yield f"- {code(item.service)}: {item.placed} of {item.wanted} run"
+        yield from (f"  - {text(because(reason))}" for reason in item.reasons[:5])
+        yield from (f"  - _{text(step)}_" for step in advice(item.reasons, item.service))
     yield ""
 
 
@@ -79,25 +78,13 @@ def _folded(told: Story) -> Iterator[str]:
 
 def _listed(actions: Iterable[tuple[int, Action]]) -> Iterator[str]:
     for number, action in actions:
-        what = f"{action.kind} {_code(action.service)} on" if action.service else action.kind.value
-        yield f"- wave {number}: {what} {_code(action.node)}"
-        yield from (f"  - {_text(because(reason))}" for reason in action.reasons[:4])
+        what = f"{action.kind} {code(action.service)} on" if action.service else action.kind.value
+        yield f"- wave {number}: {what} {code(action.node)}"
+        yield from (f"  - {text(because(reason))}" for reason in action.reasons[:4])
 
 
 def _made_from(saved: SavedPlan) -> str:
     return (
-        f"<sub>intent {_code(short(saved.intent_revision))} · facts "
-        f"{_code(saved.observed_digest[:10])} · plan {_code(saved.id[:10])}</sub>\n"
+        f"<sub>intent {code(short(saved.intent_revision))} · facts "
+        f"{code(saved.observed_digest[:10])} · plan {code(saved.id[:10])}</sub>\n"
     )
-
-
-def _code(value: str) -> str:
-    return "`" + clean(value).replace("`", "'").replace("|", "¦") + "`"
-
-
-def _text(value: str) -> str:
-    text = clean(value)
-    text = text if len(text) <= _CELL_MOST else text[: _CELL_MOST - 1] + "…"
-    for plain, safe in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|")):
-        text = text.replace(plain, safe)
-    return "".join("\\" + letter if letter in "`*_[]#@" else letter for letter in text)

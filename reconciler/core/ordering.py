@@ -84,8 +84,9 @@ def _edges(problem: Problem, drift: Drift) -> Iterator[tuple[Key, Key]]:
         yield from _apart(drift, link)
     for link in problem.relations.together:
         if problem.world.parts[link.service].base != problem.world.parts[link.other].base:
-            yield from _cross(drift, link.service, link.other)
-            yield from _cross(drift, link.other, link.service)
+            if not {link.service, link.other} & drift.migrate.keys():
+                yield from _cross(drift, link.service, link.other)
+                yield from _cross(drift, link.other, link.service)
     for turn in problem.relations.turns:
         yield from _turn(drift, turn)
     yield from _room_edges(problem, drift)

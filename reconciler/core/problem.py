@@ -191,6 +191,8 @@ def _candidates(world: World, found: tuple[tuple[Ban, ...], ...]) -> tuple[Mask,
         mask = eligible(world, found[index]) & ~world.copies[index].pinned
         if part.base != index:
             mask &= masks[part.base]
+        if part.layer >= part.service.replicas_per_node and part.layer:
+            mask = 0
         masks.append(mask)
     return tuple(masks)
 
@@ -334,12 +336,15 @@ def _variable(  # noqa: PLR0913 - one call, all keywords
             stickiness = service.promoted_stickiness
     sticky = stickiness * scale.preference
     spread = world.intent.when_equal is WhenEqual.SPREAD
-    disturbed, home = (0, 0) if spread else (scale.disturbance, scale.home)
     tiers: dict[int, Mask] = defaultdict(int)
     for score, whole in add_scores(candidates, scores):
         worth = copy + score * scale.preference
+        stay, home = scale.disturbance, scale.home
+        if spread and score + stickiness <= 0:
+            # Balance comes before staying where nothing speaks for the node.
+            stay = home = 0
         for extra, mask in (
-            (sticky + disturbed + home, whole & cherished),
+            (sticky + stay + home, whole & cherished),
             (home, whole & copies.running & ~cherished),
             (0, whole & ~copies.running & ~cherished),
         ):
@@ -361,7 +366,7 @@ def _variable(  # noqa: PLR0913 - one call, all keywords
         tiers=tuple(sorted(tiers.items(), reverse=True)),
         up=0 if copies.reliable or part.layer else up,
         kept=kept if copies.running and not copies.reliable and not part.layer else 0,
-        stickiness=sticky + disturbed,
+        stickiness=sticky + (0 if spread else scale.disturbance),
         demand=tuple(
             (i, amounts[name]) for i, name in enumerate(resources) if amounts.get(name, 0) > 0
         ),

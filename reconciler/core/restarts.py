@@ -49,8 +49,11 @@ def undisturbed(
                 continue
             if any(standing(i) | problem.variables[i].pinned for i in link.any_of):
                 continue
-            borne = _borne(problem, link, chosen.get(link.other, 0), standing(link.other))
-            if v in migrating and (copies[v].running | chosen[v]) & ~borne:
+            seats = chosen.get(link.other, 0)
+            borne = _borne(problem, link, seats, standing(link.other))
+            if v in migrating and _torn(
+                link, copies[link.other].running, seats, standing(link.other), copies[v].running, chosen[v]
+            ):
                 migrating.discard(v)
                 changed = True
             if steady[v] & ~borne:
@@ -73,6 +76,17 @@ def moves_alone(problem: Problem, v: int, chosen: Mask) -> bool:
         and chosen.bit_count() == 1
         and chosen != copies.running
     )
+
+
+def _torn(
+    link: Link, running: Mask, seats: Mask, standing: Mask, source: Mask, target: Mask
+) -> bool:
+    """Whether what a live move relies on at its source must be gone before what it needs at its target is there."""
+    stops, starts = running & ~standing, seats & ~standing
+    if not link.every:
+        stops &= source if running & source else -1
+        starts &= target if seats & target else -1
+    return bool(stops and starts)
 
 
 def _borne(problem: Problem, link: Link, seats: Mask, standing: Mask) -> Mask:

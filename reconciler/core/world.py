@@ -11,7 +11,7 @@ on. `read_world` is the only place where facts become permissions. What it decid
 Law: a copy on a node that is silent, or whose state is unknown, never counts as stopped without a proof.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -119,7 +119,6 @@ def read_world(intent: Intent, observed: Observed) -> World:
     node_names = tuple(node.name for node in intent.nodes)
     node_index = {name: i for i, name in enumerate(node_names)}
     ranked = tuple(sorted(intent.services, key=lambda s: (-s.priority, s.rank, s.name)))
-    parts = _parts(ranked)
     heard = {state.name: state for state in observed.nodes}
     states = tuple(
         heard.get(name, NodeState(name=name, liveness=Liveness.UNKNOWN)) for name in node_names
@@ -128,6 +127,7 @@ def read_world(intent: Intent, observed: Observed) -> World:
     for copy in observed.copies:
         by_service[copy.service].append(copy)
     service_index = {service.name: i for i, service in enumerate(ranked)}
+    parts = _parts(ranked, by_service)
     mishaps = read_mishaps(intent, observed, {service.name: service for service in ranked})
     modes = _Modes.read(intent, states, mishaps)
     sorted_copies: list[Copies] = []
@@ -160,12 +160,16 @@ def read_world(intent: Intent, observed: Observed) -> World:
     )
 
 
-def _parts(ranked: tuple[Service, ...]) -> tuple[Part, ...]:
+def _parts(
+    ranked: tuple[Service, ...], found: Mapping[ServiceName, list[Copy]]
+) -> tuple[Part, ...]:
     parts = [Part(service=service, base=i) for i, service in enumerate(ranked)]
     for base, service in enumerate(ranked):
         most = service.replicas_per_node
         if service.replicas is not None:
             most = min(most, service.replicas)
+        if service.name in found:  # copies too many are parts too, or nobody would stop them
+            most = max(most, *Counter(copy.node for copy in found[service.name]).values())
         parts += [Part(service=service, base=base, layer=layer) for layer in range(1, most)]
         if service.promotable:
             parts.append(Part(service=service, base=base, promoted=True))

@@ -13,6 +13,7 @@ from typer.core import TyperOption
 
 from reconciler import __version__
 from reconciler.cli.ending import ended
+from reconciler.cli.import_commands import commands as import_commands
 from reconciler.cli.pki_commands import commands as pki_commands
 
 app = typer.Typer(
@@ -237,6 +238,7 @@ def schema(
     raise typer.Exit(run_schema(directory, check))
 
 
+app.add_typer(import_commands, name="import", short_help="Bring a Pacemaker cluster along.")
 app.add_typer(pki_commands, name="pki", short_help="Make and renew members' certificates.")
 
 

@@ -130,7 +130,7 @@ def read_limit(value: object) -> int | None:
     """A number of failures, or None for never."""
     if value == NEVER:
         return None
-    return _whole(value, 1, COUNT_MAX, "A whole number, or the word never,")
+    return _whole(value, 1, SCORE_MAX, "A whole number, or the word never,")
 
 
 def read_level(value: object) -> int:
@@ -352,7 +352,7 @@ HealthScore = Annotated[
 Limit = Annotated[
     int | None,
     PlainValidator(read_limit),
-    WithJsonSchema({"anyOf": [_between(1, COUNT_MAX), {"const": NEVER}]}),
+    WithJsonSchema({"anyOf": [_between(1, SCORE_MAX), {"const": NEVER}]}),
 ]
 LevelNumber = Annotated[int, PlainValidator(read_level), WithJsonSchema(_between(1, LEVEL_MAX))]
 _SPAN = {"type": "string", "pattern": f"^{_DURATION.pattern}$"}

@@ -10,6 +10,9 @@ from typing import Final
 from reconciler.model.diagnostic import Diagnostic, Severity
 from reconciler.model.intent import Origin
 
+HEADLINE: Final = "Imported from a Pacemaker cluster."
+"""The first line of every file that an import writes, as a comment."""
+
 SUMMARIES: Final[dict[str, str]] = {
     "R070": "Not a CIB",
     "R071": "Cannot be imported (unsupported)",

@@ -4,7 +4,7 @@ This is the one view of them that both halves of an import share. What a resourc
 a fence device) is for others to say.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from reconciler.importing.pacemaker.document import Cib, Element
@@ -69,6 +69,11 @@ class Primitive:
     def remote(self) -> bool:
         """Whether it is the connection to a remote node."""
         return (self.agent.provider, self.agent.type) == ("pacemaker", "remote")
+
+    @property
+    def is_service(self) -> bool:
+        """Whether it becomes a service: no fence device, no connection, and not inside a bundle."""
+        return not (self.fences or self.remote or self.in_bundle)
 
     @property
     def promotable(self) -> bool:
@@ -256,8 +261,3 @@ def _clone_of(element: Element, meta: Mapping[str, str]) -> Clone:
         promoted_max=number("promoted-max", "master-max", default=1) if promotable else 0,
         promoted_node_max=number("promoted-node-max", "master-node-max", default=1),
     )
-
-
-def services(resources: Resources) -> Iterator[Primitive]:
-    """Primitives that become services: neither fence devices nor connections nor inside bundles."""
-    return (p for p in resources.primitives if not (p.fences or p.remote or p.in_bundle))

@@ -74,6 +74,11 @@ def read_options(cib: Cib) -> Options:
     written = pairs(cib.section("crm_config"), "cluster_property_set", Context(), cib, first=_FIRST)
     values: dict[str, str] = {}
     for name, value in written.items():
-        present = name.replace("_", "-")
-        values.setdefault(_NAMES.get(present, present), value)
+        values.setdefault(present_name(name), value)
     return Options(values=values)
+
+
+def present_name(name: str) -> str:
+    """What an option is called now."""
+    hyphened = name.replace("_", "-")
+    return _NAMES.get(hyphened, hyphened)

@@ -11,6 +11,9 @@ from reconciler.model.ids import Millis
 
 INFINITY: Final = 1_000_000
 
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_DURATION_MAX_MS: Final = 366 * 86_400_000
+
 _TRUE = frozenset({"true", "on", "yes", "y", "1"})
 _FALSE = frozenset({"false", "off", "no", "n", "0"})
 _UNITS_MS: Final = {
@@ -93,3 +96,16 @@ def duration_ms(text: str, default_ms: int = 0) -> Millis:
 def role(text: str) -> str:
     """A role by its present name (`promoted` for `Master`); empty for any other text."""
     return _ROLES.get(text.strip().lower(), "")
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can be the name of a node, a service and so on here."""
+    return _NAME.fullmatch(text) is not None
+
+
+def written_duration(span_ms: int) -> str:
+    """A duration as it stands in the file, in the largest unit that it is whole in."""
+    span_ms = min(max(1, span_ms), _DURATION_MAX_MS)
+    units = (("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
+    unit, size = next((unit, size) for unit, size in units if span_ms % size == 0)
+    return f"{span_ms // size}{unit}"

@@ -7,10 +7,10 @@ A hand (`ResourceAgent`) knows one kind of service; a `Store` keeps a controller
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from reconciler.model.ids import Epoch, Incarnation, Millis, NodeName
-from reconciler.model.intent import Pairs, Service
+from reconciler.model.intent import Fencing, Pairs, Service
 from reconciler.model.operation import Outcome
 
 
@@ -26,6 +26,12 @@ class OperationContext:
     """Network interface that addresses go to when a service names none."""
     secrets: Pairs = ()
     """Parameter name to secret value: never logged, never in an argument list."""
+    promoted: bool = False
+    """The copy is promoted, as far as is known: what a look expects."""
+    peer: NodeName | None = None
+    """The other end of a migration."""
+    notify: Pairs = ()
+    """For services that want to be told: which copies there are, and what the plan does to which."""
 
 
 class ResourceAgent(Protocol):
@@ -54,6 +60,43 @@ class ResourceAgent(Protocol):
 
         Returns a function that ends the watch, or None where this kind cannot watch: then only monitors
         tell.
+        """
+        ...
+
+
+@runtime_checkable
+class RoleAgent(ResourceAgent, Protocol):
+    """A hand whose services know roles, reloads or live migrations. The same law holds."""
+
+    async def promote(self, service: Service, context: OperationContext) -> Outcome:
+        """Promote a running copy and return PROMOTED once a look agrees."""
+        ...
+
+    async def demote(self, service: Service, context: OperationContext) -> Outcome:
+        """Demote a copy and return RUNNING once a look finds it running and not promoted."""
+        ...
+
+    async def reload(self, service: Service, context: OperationContext) -> Outcome:
+        """Let a running copy take over its new parameters; it runs, in its role, afterwards."""
+        ...
+
+    async def migrate_to(self, service: Service, context: OperationContext) -> Outcome:
+        """Send the copy to `context.peer`; RUNNING when it was sent. A stop always follows."""
+        ...
+
+    async def migrate_from(self, service: Service, context: OperationContext) -> Outcome:
+        """Take in the copy that `context.peer` has sent and return RUNNING once it runs here."""
+        ...
+
+
+class Fences(Protocol):
+    """Makes nodes provably unable to act."""
+
+    async def fence(self, node: NodeName, fencing: Fencing) -> Outcome:
+        """Fence this node and no other; STOPPED when a device has confirmed that it is done.
+
+        Law: anything else than STOPPED is no proof of anything. It ends, and never raises for what a device
+        does.
         """
         ...
 

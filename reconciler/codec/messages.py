@@ -12,7 +12,7 @@ import msgspec
 from reconciler.model.errors import Corrupt
 from reconciler.model.ids import BootId, Epoch, Incarnation, ServiceName
 from reconciler.model.intent import Heartbeat, Service
-from reconciler.model.observed import Copy, Failure
+from reconciler.model.observed import Copy, Failure, PromotionScore
 from reconciler.model.operation import Step, StepKey, StepResult
 
 PROTOCOL = 1
@@ -50,6 +50,7 @@ class Report(Message, frozen=True, kw_only=True, tag="report"):
     failures: tuple[Failure, ...]
     """`last_ms` is an age: milliseconds before this report was sent."""
     attributes: tuple[tuple[str, str], ...] = ()
+    promotion_scores: tuple[PromotionScore, ...] = ()
 
 
 class Done(Message, frozen=True, kw_only=True, tag="done"):

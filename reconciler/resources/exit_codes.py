@@ -33,6 +33,13 @@ OCF_LOOK: Mapping[int, Verdict] = MappingProxyType(
 OCF_DEFINITE = frozenset({2, 3, 4, 5, 6})
 """OCF failures that another try on the same node cannot change."""
 
+OCF_FATAL = frozenset({6})
+"""OCF failures that no other node can change: the settings themselves are wrong."""
+
+OCF_DEGRADED = frozenset({190, 191})
+
+OCF_FAILED_PROMOTED = 9
+
 OCF_NAMES: Mapping[int, str] = MappingProxyType(
     {
         1: "failed",

@@ -24,8 +24,7 @@ def recorded(run_directory: Path, pid: int) -> Iterator[None]:
     found = processes.process(pid)
     if found is not None:
         with contextlib.suppress(OSError):  # a full disk must not keep a service from stopping
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.write_text(str(found.start_ticks), encoding="ascii")
+            _write(path, str(found.start_ticks))
     try:
         yield
     finally:
@@ -47,6 +46,14 @@ def end_leftovers(run_directory: Path) -> tuple[int, ...]:
         with contextlib.suppress(OSError):
             path.unlink()
     return tuple(ended)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="ascii")
+    except FileNotFoundError:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.write_text(text, encoding="ascii")
 
 
 def _read(path: Path) -> Process | None:

@@ -102,6 +102,22 @@ def after_start(look: Outcome, took_ms: Millis) -> Outcome:
     )
 
 
+def after_change(
+    action: str, wanted: tuple[Verdict, ...], look: Outcome, took_ms: Millis
+) -> Outcome:
+    """Judge any other change of a running service that says that it worked, by the look after it."""
+    if look.verdict in wanted:
+        return replace(look, took_ms=took_ms, definite=False)
+    unknown = look.verdict is Verdict.UNKNOWN
+    return replace(
+        look,
+        verdict=Verdict.UNKNOWN if unknown else Verdict.FAILED,
+        reason=_but(f"{action} succeeded, but it is {look.verdict}", look.reason),
+        took_ms=took_ms,
+        definite=False,
+    )
+
+
 def after_stop(look: Outcome, took_ms: Millis) -> Outcome:
     """Judge a stop that says that it worked, by what a look found afterwards.
 

@@ -15,6 +15,8 @@ from pathlib import Path
 _PID_FILE_BYTES_MAX = 64
 _STATE, _SESSION, _START_TIME = 0, 3, 19
 """Positions in /proc/PID/stat, counted after the command's closing parenthesis."""
+_STAT_BYTES_MAX = 4096
+"""More than the kernel writes."""
 _ENDED = frozenset("ZXx")
 _PID_DIGITS_MAX = 10
 _REUSE_SLACK_TICKS = 200
@@ -123,10 +125,11 @@ def kill_group(pid: int) -> None:
 def _fields(pid: int) -> list[str] | None:
     """What the kernel says of a process, from its state on."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:  # noqa: PTH123 - read very often
+            stat = file.read(_STAT_BYTES_MAX)
     except OSError:
         return None
-    fields = stat.rpartition(")")[2].split()
+    fields = stat.rpartition(b")")[2].decode("ascii").split()
     return fields if len(fields) > _START_TIME else None
 
 

@@ -29,7 +29,8 @@ def adopt_orphans() -> Callable[[], None]:
     """
     _set_subreaper(wanted=True)
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGCHLD, bury)
+    # Later, so that the `runner` has taken what is its own, which is nearly always all there is.
+    loop.add_signal_handler(signal.SIGCHLD, lambda: loop.call_soon(bury))
     bury()
 
     def end() -> None:
@@ -41,11 +42,22 @@ def adopt_orphans() -> Callable[[], None]:
 
 def bury() -> None:
     """Reap every dead child that came from elsewhere."""
+    if not _any_dead():
+        return
     session = os.getsid(0)
     for pid in _children():
         if pid not in runner.RUNNING and processes.session_of_dead(pid) not in {None, session}:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
+
+
+def _any_dead() -> bool:
+    """Ask the kernel, which knows at once; looking at every child takes as long as running a monitor."""
+    try:
+        found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return found is not None
 
 
 def _children() -> list[int]:

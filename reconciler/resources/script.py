@@ -9,6 +9,7 @@ Knows nothing of shells: each command is an argument vector.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from reconciler.model.ids import Millis
@@ -214,14 +215,23 @@ def _variables(
 
 
 def _vector(parameters: Mapping[str, str], name: str) -> tuple[str, ...]:
-    try:
-        words = json.loads(parameters.get(name, ""))
-    except (ValueError, RecursionError):
-        words = None
-    if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
+    words = _words(parameters.get(name, ""))
+    if not words:
         raise BadSettings(f"a script's {name} must be a list of words")
     if any("\0" in word for word in words) or not words[0]:
         raise BadSettings(f"a script's {name} has an empty program or a NUL in it")
+    return words
+
+
+@lru_cache(maxsize=1024)  # every look at a service reads the same three commands
+def _words(text: str) -> tuple[str, ...]:
+    """The words of a JSON list; none for anything else."""
+    try:
+        words = json.loads(text)
+    except (ValueError, RecursionError):
+        return ()
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        return ()
     return tuple(words)
 
 

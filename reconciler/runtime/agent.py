@@ -46,7 +46,7 @@ from reconciler.model.errors import ReconcilerError, Refused
 from reconciler.model.ids import BootId, Millis, NodeName, ServiceName
 from reconciler.model.intent import Kind
 from reconciler.ports import ResourceAgent
-from reconciler.resources import leftovers, reaper
+from reconciler.resources import attributes, leftovers, reaper
 from reconciler.resources.registry import hands as hands_of_this_node
 from reconciler.runtime import clock, log
 from reconciler.runtime.address import Address, parse_address
@@ -101,7 +101,7 @@ class Agent:
         self._speaker = speaker
         self._log = log.events(node=settings.node)
         self._events: asyncio.Queue[Happening] = asyncio.Queue()
-        self._timers: dict[ServiceName, asyncio.TimerHandle] = {}
+        self._timers: dict[ServiceName | None, asyncio.TimerHandle] = {}
         self._taking: Happening | None = None
         self._ticked: Happening | None = None
         self._tick = 0
@@ -204,7 +204,7 @@ class Agent:
             case _:
                 assert_never(effect)
 
-    def _set_timer(self, name: ServiceName, at_ms: Millis | None) -> None:
+    def _set_timer(self, name: ServiceName | None, at_ms: Millis | None) -> None:
         timer = self._timers.pop(name, None)
         if timer is not None:
             timer.cancel()
@@ -242,6 +242,8 @@ async def serve(settings: Settings, hands: Mapping[Kind, ResourceAgent] | None =
             events.error("journal", reason=trouble)
         for pid in leftovers.end_leftovers(settings.run):
             events.warning("ended what an earlier agent left unfinished", pid=pid)
+        kept = {n: a.value for n, a in found.memory.attributes.items() if a.forever}
+        attributes.restore(settings.run, kept)
         speaker = Speaker.start(boot)
         own = hands_of_this_node(pretend_addresses=settings.pretend_addresses)
         agent = Agent(settings, hands or own, journal, boot=boot, speaker=speaker)

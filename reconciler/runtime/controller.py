@@ -43,9 +43,10 @@ from reconciler.model.errors import ReconcilerError, Refused, Unreachable
 from reconciler.model.ids import Incarnation, Millis, NodeName
 from reconciler.model.intent import Heartbeat
 from reconciler.model.observed import Liveness
-from reconciler.ports import Commit, IntentSource, Store
+from reconciler.ports import Commit, Fences, IntentSource, Store
 from reconciler.runtime import api, clock, log
 from reconciler.runtime.address import Address
+from reconciler.runtime.fences import Fencer, NoFences
 from reconciler.runtime.heartbeat import HeartbeatListener
 from reconciler.runtime.history import History
 from reconciler.runtime.operators import Operators
@@ -84,7 +85,7 @@ class Settings:
 class Controller:
     """Runs until cancelled."""
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(self, settings: Settings, store: Store, fences: Fences | None = None) -> None:
         """Begin a term with what the store holds.
 
         Errors: `Corrupt` or `Refused` when the store cannot be used.
@@ -112,6 +113,7 @@ class Controller:
             questions={"observe": self._observe, "status": self._status},
             history=self._history.read,
         )
+        self._fencer = Fencer(fences or NoFences(), self._events.put_nowait, self._log)
         self._agents: dict[NodeName, Stream] = {}
         self._heartbeat = self._wanted_heartbeat()
         self._detector = liveness.begin(self._heartbeat, self._watched(), self._now)
@@ -152,6 +154,7 @@ class Controller:
         finally:
             if self._timer is not None:
                 self._timer.cancel()
+            await self._fencer.close()
             await server.close()
             if self._listener is not None:
                 self._listener.close()
@@ -208,7 +211,7 @@ class Controller:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._disk, self._store.put, values)
 
-    def _do(self, effect: control.Effect) -> None:
+    def _do(self, effect: control.Effect) -> None:  # noqa: C901 - an arm per effect
         match effect:
             case control.Persist():
                 pass
@@ -225,6 +228,8 @@ class Controller:
                 )
             case control.Order(node=node, step=step):
                 self._send(node, Do(step=step))
+            case control.Fence():
+                self._fencer.begin(effect)
             case control.AcknowledgeStep(node=node, key=key):
                 self._send(node, Acknowledge(key=key))
             case control.ForgetFailures(node=node, service=service):
@@ -382,6 +387,7 @@ class Controller:
                     copies=message.copies,
                     failures=message.failures,
                     attributes=message.attributes,
+                    promotion_scores=message.promotion_scores,
                 )
                 self._events.put_nowait(control.ReportArrived(node=node, report=report))
             case Done(result=result):

@@ -40,6 +40,8 @@ _KINDS: dict[str, type[records.Record]] = {
     "copy": records.CopyKept,
     "block": records.BlockKept,
     "failure": records.FailureKept,
+    "score": records.ScoreKept,
+    "attribute": records.AttributeKept,
 }
 _TAGS = {kind: tag for tag, kind in _KINDS.items()}
 

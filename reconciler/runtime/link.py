@@ -225,6 +225,8 @@ class Link:
                 probed=known.probed,
                 copies=known.copies,
                 failures=known.failures,
+                attributes=known.attributes,
+                promotion_scores=known.promotion_scores,
             )
         )
 

@@ -9,12 +9,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reconciler.core.executor import OperationFinished, RunOperation, ServiceDied, Verb
+from reconciler.core.executor import (
+    AttributesSeen,
+    OperationFinished,
+    RunOperation,
+    SeenAttribute,
+    ServiceDied,
+    Verb,
+)
 from reconciler.model.errors import Refused
 from reconciler.model.ids import Millis, NodeName, ServiceName
 from reconciler.model.intent import Kind, Pairs, Service
 from reconciler.model.operation import Outcome, Verdict
-from reconciler.ports import OperationContext, ResourceAgent
+from reconciler.ports import OperationContext, ResourceAgent, RoleAgent
+from reconciler.resources import attributes
 from reconciler.runtime import clock
 from reconciler.runtime.log import Events
 from reconciler.runtime.secret_files import read_secret
@@ -22,7 +30,7 @@ from reconciler.runtime.secret_files import read_secret
 LATE_MS = 2_500
 """A hand has two seconds after its deadline to give up; nobody waits longer than this."""
 
-Tell = Callable[[OperationFinished | ServiceDied], None]
+Tell = Callable[[OperationFinished | ServiceDied | AttributesSeen], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +74,12 @@ class Operations:
             if self._watches.pop(name, None) is not None:
                 self._tell(ServiceDied(service=name))
 
-        context = self._context(definition.monitor.timeout_ms, ())
+        context = OperationContext(
+            node=self._premises.node,
+            timeout_ms=definition.monitor.timeout_ms,
+            run_directory=self._premises.run,
+            interface=self._premises.interface,
+        )
         try:
             end = self._hands[definition.kind].watch(definition, context, died)
         except Exception as trouble:  # noqa: BLE001 - a hand's bug must not end the agent
@@ -97,6 +110,8 @@ class Operations:
         began_ms = clock.monotonic_ms()
         outcome = await self._outcome(order)
         took_ms = Millis(clock.monotonic_ms() - began_ms)
+        if order.definition.kind is Kind.OCF:  # no other kind speaks of attributes
+            self._tell(_seen(attributes.read(self._premises.run)))
         self._tell(
             OperationFinished(service=order.service, outcome=replace(outcome, took_ms=took_ms))
         )
@@ -126,25 +141,50 @@ class Operations:
             return Outcome(verdict=Verdict.UNKNOWN, reason=f"{order.verb}: {trouble!r}"[:300])
 
     async def _hand_at_work(self, order: RunOperation, secrets: Pairs) -> Outcome:
-        hand = self._hands[order.definition.kind]
-        context = self._context(order.timeout_ms, secrets)
-        match order.verb:
-            case Verb.START:
-                return await hand.start(order.definition, context)
-            case Verb.STOP:
-                return await hand.stop(order.definition, context)
-            case Verb.PROBE:
-                return await hand.probe(order.definition, context)
+        hand, service = self._hands[order.definition.kind], order.definition
+        context = self._context(order, secrets)
+        methods = {Verb.START: hand.start, Verb.STOP: hand.stop, Verb.PROBE: hand.probe}
+        if isinstance(hand, RoleAgent):
+            methods |= {
+                Verb.PROMOTE: hand.promote,
+                Verb.DEMOTE: hand.demote,
+                Verb.RELOAD: hand.reload,
+                Verb.MIGRATE_TO: hand.migrate_to,
+                Verb.MIGRATE_FROM: hand.migrate_from,
+            }
+        method = methods.get(order.verb)
+        if method is None:
+            reason = f"services of kind {service.kind} cannot {order.verb}"
+            return Outcome(verdict=Verdict.FAILED, reason=reason, definite=True)
+        return await method(service, context)
 
     def _secrets(self, service: Service) -> Pairs:
         directory = self._premises.secrets
         return tuple((name, read_secret(directory, secret)) for name, secret in service.secrets)
 
-    def _context(self, timeout_ms: Millis, secrets: Pairs) -> OperationContext:
+    def _context(self, order: RunOperation, secrets: Pairs) -> OperationContext:
         return OperationContext(
             node=self._premises.node,
-            timeout_ms=timeout_ms,
+            timeout_ms=order.timeout_ms,
             run_directory=self._premises.run,
             interface=self._premises.interface,
             secrets=secrets,
+            promoted=order.promoted,
+            peer=order.peer,
+            notify=order.notify,
         )
+
+
+def _seen(said: attributes.Everything) -> AttributesSeen:
+    return AttributesSeen(
+        attributes=tuple(
+            SeenAttribute(
+                name=found.name,
+                value=found.value,
+                settle_ms=found.settle_ms,
+                forever=found.forever,
+            )
+            for found in said.attributes
+        ),
+        scores=tuple((ServiceName(name), score) for name, score in said.scores),
+    )

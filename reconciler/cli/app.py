@@ -184,6 +184,66 @@ def explain(  # noqa: PLR0913, PLR0917
 
 
 @app.command()
+def simulate(  # noqa: PLR0913, PLR0917
+    cluster: ContextCluster = None,
+    fail: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WHAT",
+            help="node:NAME, service:NAME[@NODE] or domain:LABEL=VALUE; several fail at once.",
+        ),
+    ] = None,
+    sweep: Annotated[
+        Literal["single", "double"] | None,
+        typer.Option(help="Try every failure, or also every two at once."),
+    ] = None,
+    domain: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL", help="Let nodes with the same label, such as rack, fail too."
+        ),
+    ] = None,
+    observed: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Begin with these facts.")
+    ] = None,
+    cold: Annotated[
+        bool,
+        typer.Option("--cold", help="Begin with everything where a cold plan puts it."),
+    ] = False,
+    format: Annotated[  # noqa: A002
+        Literal["text", "json", "markdown"], typer.Option(help="Form of the output.")
+    ] = "text",
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Have every plan checked independently; takes longer.")
+    ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, max=256, help="Processes to use; one for each processor by default."),
+    ] = None,
+    controller: Controller = None,
+    pki: Pki = None,
+) -> None:
+    """Try what failures would do: what is lost, and what moves.
+
+    Promises of the intent (`survive`) are held against the outcomes. Begins with the facts of
+    --observed or of the controller, else with a cold start; changes nothing.
+    Exit status: 0 every promise (`survive`) holds, 4 one breaks, 1 error.
+    """
+    from reconciler.cli.plan import Source
+    from reconciler.cli.simulate import Wishes, run_simulate
+
+    source = Source(facts=observed, cold=cold, controller=controller, pki=pki)
+    wishes = Wishes(
+        fail=tuple(fail or ()),
+        sweep=sweep,
+        domains=tuple(domain or ()),
+        judged=verify,
+        workers=workers,
+    )
+    raise typer.Exit(run_simulate(cluster, source, wishes, form=format))
+
+
+@app.command()
 def clear(
     service: Annotated[
         str | None, typer.Argument(help="The service; all of them if not given.")
@@ -382,10 +442,14 @@ def dev(  # noqa: PLR0913, PLR0917
         raise typer.Exit(run_dev(cluster, state=state, plain=plain, accept=accept))
 
 
+_UNLISTED = frozenset({"install_completion", "show_completion", "version"})
+"""They work, and docs/cli.md tells of them; the screen has no room."""
+
+
 def main() -> None:
     """Run the command line; `reconciler.cli.start` calls this."""
     command = typer.main.get_command(app)
     for option in command.params:
-        if isinstance(option, TyperOption) and option.name == "show_completion":
-            option.hidden = True  # it works; the screen has room for its sibling only
+        if isinstance(option, TyperOption) and option.name in _UNLISTED:
+            option.hidden = True
     sys.exit(ended(lambda: command(prog_name="reconcile")))

@@ -6,7 +6,7 @@ from reconciler.cli.exit_codes import ExitCode
 from reconciler.cli.terminal import complain, note
 from reconciler.codec import observed_file
 from reconciler.config import json_schema
-from reconciler.render import plan_json
+from reconciler.render import plan_json, whatif_json
 from reconciler.render.plan_json import indented
 
 
@@ -31,6 +31,7 @@ def schemas() -> dict[str, bytes]:
         json_schema.NAME: json_schema.cluster_schema(),
         "observed.schema.json": indented(observed_file.schema()).encode(),
         "plan.schema.json": indented(plan_json.schema()).encode(),
+        "simulate.schema.json": indented(whatif_json.schema()).encode(),
     }
 
 

@@ -81,7 +81,8 @@ def read_history(element: Element, node: str) -> History:
 
 def in_order(entries: Iterable[Entry]) -> tuple[Entry, ...]:
     """Entries of one node, oldest first; of equally old ones the last written comes first."""
-    return tuple(sorted(reversed(list(entries)), key=cmp_to_key(age)))
+    latest_first = list(entries)[::-1]
+    return tuple(sorted(latest_first, key=cmp_to_key(age)))
 
 
 def age(one: Entry, other: Entry) -> int:

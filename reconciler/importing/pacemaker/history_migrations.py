@@ -52,36 +52,36 @@ class Migrations:
         """After a `migrate_to` that succeeded."""
         overtaken = self._acted_after(resource, entry.source, entry)
         taken_in = self._find(resource, "migrate_from", entry.target, source=entry.source)
-        if taken_in is not None and overtaken:
-            return Migrated()
         newer = self._changed_since(resource, entry.target, entry, taken_in)
-        if overtaken and newer:
+        if overtaken and (newer or taken_in is not None):
             return Migrated()
-        pending = taken_in is None or taken_in.status == PENDING
         if taken_in is not None and taken_in.status == 0 and taken_in.code == 0:
             return Migrated(state=State.STOPPED, remainder=True)
-        there = not newer and entry.target in self.online
-        if not pending:
-            if there:
-                self._arrive(resource, entry.target)
+        if taken_in is not None and taken_in.status != PENDING:
+            there = self._arrived(resource, entry.target, newer=newer)
             return Migrated(state=State.STARTED, broken=not there)
         if entry.target in self.online and self._unheard_of(resource, entry.target):
             return Migrated(state=State.STARTED)  # its history was cleared: a probe will tell
-        if there:
-            resumable = entry.source if entry.source in self.online else None
-            self._arrive(resource, entry.target, came_from=resumable)
-            return Migrated(state=State.STARTED)
-        return Migrated(state=State.STARTED, broken=not overtaken)
+        resumable = entry.source if entry.source in self.online else None
+        there = self._arrived(resource, entry.target, newer=newer, came_from=resumable)
+        return Migrated(state=State.STARTED, broken=not there and not overtaken)
+
+    def _arrived(
+        self, resource: str, node: str, *, newer: bool, came_from: str | None = None
+    ) -> bool:
+        """Put a copy on the target, if it can be there."""
+        if newer or node not in self.online:
+            return False
+        self._arrive(resource, node, came_from)
+        return True
 
     def _never_left(self, resource: str, entry: Entry) -> Migrated:
         """After a `migrate_to` that failed: it runs on, and may run on the target too."""
         taken_in = self._find(resource, "migrate_from", entry.target, source=entry.source)
         if taken_in is not None and not (taken_in.status == 0 and taken_in.code == 0):
             taken_in = None
-        unsettled = not self._changed_since(resource, entry.target, entry, taken_in)
-        if unsettled and not self._unheard_of(resource, entry.target):
-            if entry.target in self.online:
-                self._arrive(resource, entry.target)
+        if not self._changed_since(resource, entry.target, entry, taken_in):
+            self._arrive_where_known(resource, entry.target)
         return Migrated(state=State.STARTED)
 
     def _came_back(self, resource: str, entry: Entry) -> None:
@@ -89,10 +89,13 @@ class Migrations:
         sent = self._find(resource, "migrate_to", entry.source, target=entry.target)
         if sent is not None and not (sent.status == 0 and sent.code == 0):
             sent = None
-        unsettled = not self._changed_since(resource, entry.source, sent, entry)
-        if unsettled and not self._unheard_of(resource, entry.source):
-            if entry.source in self.online:
-                self._arrive(resource, entry.source)
+        if not self._changed_since(resource, entry.source, sent, entry):
+            self._arrive_where_known(resource, entry.source)
+
+    def _arrive_where_known(self, resource: str, node: str) -> None:
+        """Where its history was cleared, a probe will tell."""
+        if node in self.online and not self._unheard_of(resource, node):
+            self._arrive(resource, node)
 
     def _arrive(self, resource: str, node: str, came_from: str | None = None) -> None:
         self.arrivals.append(Arrival(resource=resource, node=node, came_from=came_from))

@@ -18,7 +18,6 @@ _FATES: Final[Mapping[str, Fate]] = {
     "nothing": Fate.IGNORE,
     "demote": Fate.DEMOTE,
     "restart": Fate.RESTART,
-    "restart-container": Fate.RESTART,
     "migrate": Fate.BAN,
     "block": Fate.BLOCK,
     "stop": Fate.STOP,
@@ -40,6 +39,8 @@ def policy(primitive: Primitive | None, entry: Entry, *, fencing: bool) -> Fate:
         return Fate.STOP
     if fate is not None:
         return fate
+    if primitive is not None and primitive.meta.get("container"):
+        return Fate.CONTAINER
     if entry.operation != "stop":
         return Fate.RESTART
     return Fate.FENCE if fencing else Fate.BLOCK

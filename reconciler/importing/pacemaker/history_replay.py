@@ -20,12 +20,14 @@ class Fate(IntEnum):
     IGNORE = 0
     DEMOTE = 1
     RESTART = 2
-    BAN = 3
+    CONTAINER = 3
+    """What it runs in is restarted with it."""
+    BAN = 4
     """It may not run on that node again."""
-    BLOCK = 4
-    STOP = 5
-    STANDBY = 6
-    FENCE = 7
+    BLOCK = 5
+    STOP = 6
+    STANDBY = 7
+    FENCE = 8
 
 
 class State(IntEnum):
@@ -59,7 +61,16 @@ _FATAL_STATUS: Final = 6
 _OK, _ARGS, _UNIMPLEMENTED, _PERM, _INSTALLED, _CONFIGURED, _NOT_RUNNING = 0, 2, 3, 4, 5, 6, 7
 _PROMOTED, _FAILED_PROMOTED, _DEGRADED, _DEGRADED_PROMOTED = 8, 9, 190, 191
 _OPERATIONS: Final = frozenset(
-    "monitor start stop promote demote migrate_to migrate_from asyncmon".split()
+    {
+        "asyncmon",
+        "demote",
+        "migrate_from",
+        "migrate_to",
+        "monitor",
+        "promote",
+        "start",
+        "stop",
+    }
 )
 _STICKY: Final = frozenset({Fate.STOP, Fate.BAN, Fate.STANDBY, Fate.FENCE})
 """No later success makes good for these."""
@@ -138,7 +149,9 @@ class Replay:
         else:
             self._failed(entry, code, grade)
 
-    def _judge(self, entry: Entry, *, expired: bool, masked: bool) -> tuple[int, Grade, bool]:
+    def _judge(  # noqa: C901 - one case for each exit code that means something
+        self, entry: Entry, *, expired: bool, masked: bool
+    ) -> tuple[int, Grade, bool]:
         """The exit code that counts, how bad it is, and whether there is no result yet."""
         assert entry.code is not None  # noqa: S101 - `take` has looked
         code = {_DEGRADED: _OK, _DEGRADED_PROMOTED: _PROMOTED}.get(entry.code, entry.code)
@@ -179,7 +192,7 @@ class Replay:
             return True
         return code != entry.expected
 
-    def _update(self, entry: Entry, code: int | None) -> None:
+    def _update(self, entry: Entry, code: int | None) -> None:  # noqa: C901 - one case for each operation
         """Move on by a success, or by a failure that is taken for one."""
         clears = False
         match entry.operation:
@@ -234,6 +247,11 @@ class Replay:
                 self.fate = policy = Fate.BAN
         elif policy is Fate.IGNORE:
             self._update(entry, entry.expected)
+            return
+        elif policy is Fate.CONTAINER and entry.operation == "stop":
+            self._update(entry, entry.expected)  # it stops when what it runs in does
+            if self.fate < policy:
+                self.fate, self.culprit = policy, entry
             return
         self._recover(entry, code, policy)
         if grade is Grade.HARD:

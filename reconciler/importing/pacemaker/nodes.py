@@ -136,26 +136,35 @@ def _with_fencing(standing: Standing, witness: _Witness, *, overdue: bool) -> No
         standing.unclean = "the cluster has not seen it"
         return
     standing.online = witness.member_s > 0
-    ready = witness.join == "member"
-    if witness.join == "banned":
-        standing.unclean = "it was refused by the cluster"
-    elif _asked_to_end(standing.attributes.get("terminate", "")):
-        if witness.member_s <= 0 and witness.heard_s <= 0 and witness.join == "down":
-            return  # it has been fenced
-        standing.unclean = "fencing was asked for"
-    elif witness.expected in {"", "down"}:
-        if overdue:
-            standing.unclean = "it has been joining for too long"
-        else:
-            standing.pending = witness.member_s > 0 or witness.heard_s > 0
-    elif witness.member_s <= 0:
-        standing.unclean = "it is no longer part of the cluster"
-    elif witness.heard_s <= 0:
-        standing.unclean = "its cluster manager is not heard any more"
-    elif witness.join in {"pending", "down"}:
+    ended = _asked_to_end(standing.attributes.get("terminate", ""))
+    if ended and not standing.online and witness.heard_s <= 0 and witness.join == "down":
+        return  # it has been fenced
+    joining = witness.expected in {"", "down"} and witness.join != "banned" and not ended
+    if joining and not overdue:
+        standing.pending = witness.member_s > 0 or witness.heard_s > 0
+    elif not joining and _half_way(witness) and not ended:
         standing.pending = True
-    elif not ready:
-        standing.unclean = "it is in an unknown state"
+    else:
+        standing.unclean = _why_unclean(witness, ended=ended, overdue=joining)
+
+
+def _half_way(witness: _Witness) -> bool:
+    """Whether it is there, and not yet ready to run anything."""
+    there = witness.member_s > 0 and witness.heard_s > 0
+    return there and witness.join in {"pending", "down"}
+
+
+def _why_unclean(witness: _Witness, *, ended: bool, overdue: bool) -> str:
+    """Why a node that neither left nor is joining must be fenced; empty if it need not."""
+    reasons = (
+        (witness.join == "banned", "it was refused by the cluster"),
+        (ended, "fencing was asked for"),
+        (overdue, "it has been joining for too long"),
+        (witness.member_s <= 0, "it is no longer part of the cluster"),
+        (witness.heard_s <= 0, "its cluster manager is not heard any more"),
+        (witness.join != "member", "it is in an unknown state"),
+    )
+    return next((why for holds, why in reasons if holds), "")
 
 
 def _asked_to_end(text: str) -> bool:

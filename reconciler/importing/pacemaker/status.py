@@ -9,13 +9,19 @@ Law: a service that is not recorded to run on a node is not said to run there.
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from reconciler.core.definition import fixed_digest
 from reconciler.importing.pacemaker import history_policies as policies
 from reconciler.importing.pacemaker.document import Cib
-from reconciler.importing.pacemaker.history import Entry, History, read_history
-from reconciler.importing.pacemaker.history_migrations import Migrations
+from reconciler.importing.pacemaker.history import (
+    Entry,
+    History,
+    read_history,
+    started_after_stop,
+)
+from reconciler.importing.pacemaker.history_migrations import Arrival, Migrations
 from reconciler.importing.pacemaker.history_replay import Circumstances, Fate, Replay, State
 from reconciler.importing.pacemaker.nodes import Standing, read_nodes
 from reconciler.importing.pacemaker.notes import Notes
@@ -30,30 +36,15 @@ from reconciler.importing.pacemaker.status_failures import (
     tickets,
     unforgotten,
 )
-from reconciler.importing.pacemaker.words import truth
+from reconciler.importing.pacemaker.status_nodes import node_state
+from reconciler.importing.pacemaker.words import is_name, truth
 from reconciler.model.diagnostic import Diagnostic
-from reconciler.model.ids import BootId, Digest, NodeName, ServiceName
+from reconciler.model.ids import Digest, NodeName, ServiceName
 from reconciler.model.intent import Intent, Role
-from reconciler.model.observed import (
-    Certainty,
-    Copy,
-    Liveness,
-    NodeState,
-    Observed,
-    PromotionScore,
-)
+from reconciler.model.observed import Certainty, Copy, Observed, PromotionScore
 
 OTHER_DIGEST: Final = Digest("0" * 64)
 """Of a definition that is not the one wanted now, whichever it was."""
-
-_BOOT: Final = BootId("as-imported")
-_HAVE_FIELDS: Final = ("fail-count-", "last-failure-", "master-", "promotion-")
-_HAVE_FIELDS_TOO: Final = frozenset({"standby", "maintenance", "shutdown", "terminate"})
-_ROLES: Final = {
-    State.STARTED: Role.STARTED,
-    State.UNPROMOTED: Role.UNPROMOTED,
-    State.PROMOTED: Role.PROMOTED,
-}
 
 
 def read_status(
@@ -92,10 +83,12 @@ class _Reader:
         self._copies: dict[tuple[str, str, int], Copy] = {}
         self._seen: dict[tuple[str, str], list[History]] = defaultdict(list)
         self._probed: dict[str, set[ServiceName]] = defaultdict(set)
+        self._broken_containers: set[tuple[str, str]] = set()
 
     def replay(self) -> None:
         """Replay every history that counts, then put in what migrations brought."""
         by_node = {standing.name: standing for standing in self._standings}
+        self._remote_nodes()
         for standing in self._standings:
             self._count(standing)
         for history in self._histories:
@@ -103,25 +96,22 @@ class _Reader:
             if self._fencing or standing.online:
                 self._take(standing, history)
         for arrival in self._migrations.arrivals:
-            primitive = self._resources.primitive(arrival.resource)
-            key = (primitive.id if primitive else arrival.resource, arrival.node, 0)
-            source = (key[0], arrival.came_from or "", 0)
-            present = self._copies.get(key)
-            if present is None or arrival.came_from:
-                self._copies[key] = Copy(
-                    service=ServiceName(key[0]),
-                    node=NodeName(arrival.node),
-                    failed=present.failed if present else False,
-                    failed_operation=present.failed_operation if present else "",
-                    migrating_from=NodeName(source[1]) if source in self._copies else None,
-                )
+            self._arrive(arrival)
+        for (service, node, instance), copy in self._copies.items():
+            if (service, node) in self._broken_containers:
+                self._copies[service, node, instance] = replace(copy, failed=True)
 
     def observed(self) -> Observed:
         """All of it together."""
         return Observed(
             taken_at_ms=self._cib.now_ms,
             nodes=tuple(
-                self._node(each) for each in sorted(self._standings, key=lambda each: each.name)
+                node_state(
+                    each,
+                    probed=frozenset(self._probed[each.name]),
+                    may_run_something=any(copy.node == each.name for copy in self._copies.values()),
+                )
+                for each in sorted(self._standings, key=lambda each: each.name)
             ),
             copies=tuple(
                 sorted(
@@ -135,13 +125,32 @@ class _Reader:
             quorate=truth(self._cib.root.get("have-quorum"), default=False),
         )
 
+    def _remote_nodes(self) -> None:
+        """Say which nodes were only reached through others, since what runs there is not carried over."""
+        known = {standing.name for standing in self._standings}
+        for state in self._cib.status.all("node_state"):
+            remote = truth(state.get("remote_node"), default=False)
+            name = state.get("uname", "id")
+            if not remote or name in known or next(state.walk("lrm_rsc_op"), None) is None:
+                continue
+            detail = f'"{name}" is a remote node; what runs there is not carried over.'
+            if any(self._connected(name, standing) for standing in self._standings):
+                self.notes.unsupported(detail, self._cib.origin(state))
+            else:
+                self.notes.left_out(detail, self._cib.origin(state))
+
+    def _connected(self, remote: str, standing: Standing) -> bool:
+        histories = (each for each in self._histories if each.node == standing.name)
+        return standing.online and any(
+            each.resource == remote and started_after_stop(each.entries) for each in histories
+        )
+
     def _count(self, standing: Standing) -> None:
         """Take in the fail counts of a node, but for those that are forgotten."""
         here = [each for each in self._histories if each.node == standing.name]
         counted = {}
-        for name, count in fail_counts(standing.attributes, self._resources, self._cib).items():
-            primitive = self._resources.primitive(name)
-            assert primitive is not None  # noqa: S101 - it was counted by primitive
+        for primitive, count in fail_counts(standing.attributes, self._resources, self._cib):
+            name = primitive.id
             own = [each for each in here if without_instance(each.resource) == name]
             still = unforgotten(count, primitive, own, now_s=self._now_s)
             if still is not None:
@@ -157,18 +166,35 @@ class _Reader:
         for entry in history.entries:
             replay.take(entry)
         name = primitive.id if primitive else without_instance(history.resource)
+        if not (is_name(name) and is_name(standing.name)):
+            detail = f'"{name}" on "{standing.name}" cannot be named here.'
+            self.notes.left_out(detail, self._cib.origin(history.element))
+            return
         if replay.state is not State.UNKNOWN:
             self._probed[standing.name].add(ServiceName(name))
         self._seen[name, standing.name].append(history)
         active = replay.state >= State.STARTED
-        if active and self._fencing and not standing.online and not standing.maintenance:
-            if self._managed(primitive) and not standing.unclean:
-                standing.unclean = f"{name} may run there"
+        trusted = standing.online or standing.maintenance or not self._fencing
+        if active and not trusted and self._managed(primitive) and not standing.unclean:
+            standing.unclean = f"{name} may run there"
         fate = Fate.IGNORE if standing.unclean else replay.fate
         self._condemn(standing, replay, fate, name)
         self._bans.take(standing.name, primitive, replay, fate)
+        if primitive is not None and fate is Fate.CONTAINER:
+            self._broken_containers.add((primitive.meta["container"], standing.name))
         if (active or replay.remainder) and not self._hidden(primitive, history):
             self._add(standing, history, primitive, replay, fate)
+
+    def _arrive(self, arrival: Arrival) -> None:
+        """Put a copy where a migration may have brought it, if nothing is known of one there."""
+        primitive = self._resources.primitive(arrival.resource)
+        name = primitive.id if primitive else without_instance(arrival.resource)
+        sent = arrival.came_from if (name, arrival.came_from, 0) in self._copies else None
+        present = self._copies.get((name, arrival.node, 0))
+        if present is None:
+            present = Copy(service=ServiceName(name), node=NodeName(arrival.node))
+        came_from = NodeName(sent) if sent else present.migrating_from
+        self._copies[name, arrival.node, 0] = replace(present, migrating_from=came_from)
 
     def _beyond(self, primitive: Primitive | None, history: History) -> bool:
         """Whether it is a part of something that no import carries over."""
@@ -287,31 +313,6 @@ class _Reader:
             case Change.NONE:
                 return None, None
 
-    def _node(self, standing: Standing) -> NodeState:
-        liveness = self._liveness(standing)
-        known = liveness in {Liveness.ALIVE, Liveness.SUSPECT, Liveness.LOST}
-        condemned = standing.unclean if standing.online and not standing.by_stop else ""
-        return NodeState(
-            name=NodeName(standing.name),
-            liveness=liveness,
-            boot=_BOOT if known else None,
-            probed=frozenset(self._probed[standing.name]) if known else frozenset(),
-            attributes=_attributes(standing),
-            standby=standing.standby,
-            leaving=standing.leaving and standing.online,
-            condemned=condemned,
-        )
-
-    def _liveness(self, standing: Standing) -> Liveness:
-        if standing.state is None:
-            return Liveness.UNKNOWN if standing.unclean else Liveness.DOWN
-        if standing.online:
-            return Liveness.SUSPECT if standing.pending else Liveness.ALIVE
-        if standing.unclean or standing.lost:
-            return Liveness.LOST
-        holds = any(copy.node == standing.name for copy in self._copies.values())
-        return Liveness.SUSPECT if standing.pending or holds else Liveness.DOWN
-
     def _promotion_scores(self) -> Iterable[PromotionScore]:
         for standing in sorted(self._standings, key=lambda each: each.name):
             for primitive in sorted(self._resources.primitives, key=lambda each: each.id):
@@ -348,9 +349,10 @@ def _histories(standings: tuple[Standing, ...]) -> list[History]:
 def _role(primitive: Primitive | None, replay: Replay, *, unclean: bool) -> Role:
     if replay.state <= State.STOPPED or (replay.starting and not unclean):
         return Role.STOPPED
-    if primitive is None or not primitive.promotable:
-        return Role.STARTED
-    return Role.UNPROMOTED if replay.state is State.STARTED else _ROLES[replay.state]
+    if replay.state is State.PROMOTED:
+        return Role.PROMOTED  # even where its service has no roles: it was seen
+    promotable = primitive is not None and primitive.promotable
+    return Role.UNPROMOTED if promotable else Role.STARTED
 
 
 def _operation(entry: Entry) -> str:
@@ -364,14 +366,3 @@ def _why_blocked(replay: Replay) -> str:
     if replay.culprit is None:
         return "an operation failed, and nothing can be done about it"
     return f"its {replay.culprit.operation} failed, and an operator has to see to it"
-
-
-def _attributes(standing: Standing) -> tuple[tuple[str, str], ...]:
-    """What it says of itself, but for what has a field of its own."""
-    found = {}
-    for name, value in standing.attributes.items():
-        if name.startswith(_HAVE_FIELDS) or name in _HAVE_FIELDS_TOO:
-            continue
-        health = name.removeprefix("#health")
-        found["health-" + health.lstrip("-_") if health != name else name] = value
-    return tuple(sorted(found.items()))

@@ -13,7 +13,7 @@ from typing import Final
 
 from reconciler.importing.pacemaker.document import Cib, Element
 from reconciler.importing.pacemaker.history import Entry, History, started_after_stop
-from reconciler.importing.pacemaker.resources import Primitive
+from reconciler.importing.pacemaker.resources import Primitive, without_instance
 from reconciler.importing.pacemaker.rules import Context
 from reconciler.importing.pacemaker.settings import pairs
 
@@ -46,6 +46,19 @@ def change(primitive: Primitive, history: History, cib: Cib) -> Change:
             case Change.NONE:
                 pass
     return found
+
+
+def reloadable(primitive: Primitive, cib: Cib) -> tuple[str, ...]:
+    """The parameters that its agent takes over with a reload, as it said when it was started."""
+    kept = [
+        set(entry.get("op-force-restart").split())
+        for element in cib.status.walk("lrm_resource")
+        if without_instance(element.id) == primitive.id
+        for entry in element.all("lrm_rsc_op")
+        if "op-restart-digest" in entry.attributes and "op-force-restart" in entry.attributes
+    ]
+    names = [name for name in primitive.parameters if not any(name in each for each in kept)]
+    return tuple(sorted(names)) if kept else ()
 
 
 def digest(parameters: Mapping[str, str]) -> frozenset[str]:

@@ -44,38 +44,19 @@ class Count:
         )
 
 
-def fail_counts(attributes: Mapping[str, str], resources: Resources, cib: Cib) -> dict[str, Count]:
-    """Failures counted on one node, by primitive."""
-    found: dict[tuple[str, str], Count] = {}
-    per_operation = _version(cib.root.get("crm_feature_set")) >= _PER_OPERATION_SINCE
-    for name, value in sorted(attributes.items()):
-        matched = _COUNT.fullmatch(name)
-        if matched is None:
-            continue
-        of_operation = _OF_OPERATION.fullmatch(matched[2])
-        if bool(of_operation) is not per_operation:
-            continue
-        instance, operation = (
-            (of_operation[1], of_operation[2]) if of_operation else (matched[2], "")
-        )
-        primitive = resources.primitive(instance)
-        if primitive is None:
-            continue
-        distinct = primitive.clone is not None and primitive.clone.unique
-        key = (primitive.id, instance if distinct else primitive.id)
-        counts = matched[1] == "fail-count"
-        number = max(0, score(value)) if counts else 0
-        said = Count(
-            count=number,
-            last_s=0 if counts else max(0, integer(value)),
-            operation=operation if number else "",
-        )
-        found[key] = found.get(key, Count()).added(said)
-    worst: dict[str, Count] = {}
-    for (primitive_id, _), count in found.items():
-        if count.count > worst.get(primitive_id, Count()).count:
-            worst[primitive_id] = count
-    return worst
+def fail_counts(
+    attributes: Mapping[str, str], resources: Resources, cib: Cib
+) -> list[tuple[Primitive, Count]]:
+    """Failures counted on one node; those of what runs in a container count for the container too."""
+    counted = _by_primitive(attributes, resources, cib)
+    every = dict(counted)
+    for name, count in counted.items():
+        primitive = resources.primitive(name)
+        around = resources.primitive(primitive.meta.get("container", "")) if primitive else None
+        if around is not None:
+            every[around.id] = every.get(around.id, Count()).added(count)
+    named = ((resources.primitive(name), count) for name, count in every.items())
+    return [(primitive, count) for primitive, count in named if primitive is not None]
 
 
 def unforgotten(
@@ -127,6 +108,41 @@ def tickets(cib: Cib) -> tuple[TicketState, ...]:
             found[ticket] = TicketState(ticket=ticket, granted=truth(value, default=False))
     found |= {state.id: _ticket(state) for state in section.all("ticket_state") if state.id}
     return tuple(found[name] for name in sorted(found))
+
+
+def _by_primitive(
+    attributes: Mapping[str, str], resources: Resources, cib: Cib
+) -> dict[str, Count]:
+    found: dict[tuple[str, str], Count] = {}
+    per_operation = _version(cib.root.get("crm_feature_set")) >= _PER_OPERATION_SINCE
+    for name, value in sorted(attributes.items()):
+        matched = _COUNT.fullmatch(name)
+        if matched is None:
+            continue
+        of_operation = _OF_OPERATION.fullmatch(matched[2])
+        if bool(of_operation) is not per_operation:
+            continue
+        instance, operation = (
+            (of_operation[1], of_operation[2]) if of_operation else (matched[2], "")
+        )
+        primitive = resources.primitive(instance)
+        if primitive is None:
+            continue
+        distinct = primitive.clone is not None and primitive.clone.unique
+        key = (primitive.id, instance if distinct else primitive.id)
+        counts = matched[1] == "fail-count"
+        number = max(0, score(value)) if counts else 0
+        said = Count(
+            count=number,
+            last_s=0 if counts else max(0, integer(value)),
+            operation=operation if number else "",
+        )
+        found[key] = found.get(key, Count()).added(said)
+    worst: dict[str, Count] = {}
+    for (name, _), count in found.items():
+        if count.count > worst.get(name, Count()).count:
+            worst[name] = count
+    return worst
 
 
 def _ticket(state: Element) -> TicketState:

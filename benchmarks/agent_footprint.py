@@ -46,7 +46,7 @@ def processor_s(pid: int) -> tuple[float, float]:
 
 
 async def measure(directory: Path, services: int, seconds: float, monitor_ms: int) -> None:
-    async with cluster_of_one(directory) as (controller, agent):
+    async with cluster_of_one(directory, verbose=False) as (controller, agent):
         every = Operation(timeout_ms=Millis(5_000), every_ms=Millis(monitor_ms))
         many = [sleeper(f"s{number:03}", agent.run, monitor=every) for number in range(services)]
         controller.define(*many)

@@ -55,7 +55,8 @@ class Events:
         self._logger.error(event, exc_info=trouble, extra={"keys": self._keys | keys})
 
     def _write(self, level: int, event: str, keys: Mapping[str, object]) -> None:
-        self._logger.log(level, event, extra={"keys": self._keys | dict(keys)})
+        if self._logger.isEnabledFor(level):
+            self._logger.log(level, event, extra={"keys": self._keys | dict(keys)})
 
 
 class Lines(logging.Formatter):

@@ -191,7 +191,8 @@ class Controller:
 class AgentProcess:
     """One node with its directories, and the agent process of the day."""
 
-    def __init__(self, tmp_path: Path, port: int, **options) -> None:
+    def __init__(self, tmp_path: Path, port: int, *, verbose: bool = True, **options) -> None:
+        self._verbose = verbose
         self.state = tmp_path / "state"
         self.run = tmp_path / "run"
         self.log = tmp_path / "log"
@@ -199,7 +200,8 @@ class AgentProcess:
         self.process: subprocess.Popen | None = None
 
     def command(self) -> list[str]:
-        words = [sys.executable, "-I", "-m", "reconciler.runtime.agent", "--verbose"]
+        words = [sys.executable, "-I", "-m", "reconciler.runtime.agent"]
+        words += ["--verbose"] if self._verbose else []
         for name, value in {
             **self._options,
             "pki": authority(),

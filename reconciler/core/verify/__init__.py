@@ -16,6 +16,7 @@ from itertools import combinations
 
 from reconciler.core.case import Case, Spot
 from reconciler.core.definition import definition_digest
+from reconciler.core.verify import lenient
 from reconciler.model.ids import Millis
 from reconciler.model.intent import Intent, Mandate, Role, Safety, Service
 from reconciler.model.observed import Liveness, Observed
@@ -49,6 +50,8 @@ def verify(
         return tuple(graph)
     case = Case(plan, intent, observed, placement)
     case.now_ms = observed.taken_at_ms if now_ms is None else now_ms
+    if lenient.uses_roles_or_fences(case):
+        return tuple(Violation(law=b.law, detail=b.detail) for b in lenient.laws(case))
     checks = (
         _actions_are_allowed,
         _placement_is_allowed,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from reconciler.core.definition import definition_digest
+from reconciler.core.definition import definition_digest, fixed_digest
 from reconciler.model.errors import BrokenLaw
 from reconciler.model.ids import NodeName, ServiceName
 from reconciler.model.intent import Intent, Role, Service
@@ -124,4 +124,5 @@ def _started(service: Service, node: NodeName, instance: int) -> Copy:
         instance=instance,
         role=Role.UNPROMOTED if service.promotable or service.promoted else Role.STARTED,
         digest=definition_digest(service),
+        fixed_digest=fixed_digest(service),
     )

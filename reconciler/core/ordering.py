@@ -83,10 +83,11 @@ def _edges(problem: Problem, drift: Drift) -> Iterator[tuple[Key, Key]]:
     for link in problem.relations.apart:
         yield from _apart(drift, link)
     for link in problem.relations.together:
-        if problem.world.parts[link.service].base != problem.world.parts[link.other].base:
-            if not {link.service, link.other} & drift.migrate.keys():
-                yield from _cross(drift, link.service, link.other)
-                yield from _cross(drift, link.other, link.service)
+        parts = problem.world.parts
+        live = {link.service, link.other} & drift.migrate.keys()
+        if parts[link.service].base != parts[link.other].base and not live:
+            yield from _cross(drift, link.service, link.other)
+            yield from _cross(drift, link.other, link.service)
     for turn in problem.relations.turns:
         yield from _turn(drift, turn)
     yield from _room_edges(problem, drift)

@@ -15,6 +15,7 @@ from reconciler.core.relations import Link, Tie
 from reconciler.core.restarts import undisturbed
 from reconciler.core.search import Found, Loads, Search
 from reconciler.core.world import Mask, bits
+from reconciler.model.intent import Packing
 
 BUDGET = 20_000
 """Search nodes for one piece."""
@@ -292,6 +293,8 @@ def _take(state: _State, piece: Iterable[int], found: Found) -> None:
 def _balance(state: _State) -> None:
     """Even out the free services, exactly where they have few ways; levels 1 to 3 stay as they are."""
     problem = state.problem
+    if problem.world.intent.packing is not Packing.COUNT:
+        return
     order = [v for piece in _pieces(problem, state.free) for v in piece]
     ways = 1
     for v in order:

@@ -81,7 +81,7 @@ def moves_alone(problem: Problem, v: int, chosen: Mask) -> bool:
 def _torn(
     link: Link, running: Mask, seats: Mask, standing: Mask, source: Mask, target: Mask
 ) -> bool:
-    """Whether what a live move relies on at its source must be gone before what it needs at its target is there."""
+    """Whether what a live move needs at its target waits for what it relies on at its source to go."""
     stops, starts = running & ~standing, seats & ~standing
     if not link.every:
         stops &= source if running & source else -1

@@ -12,6 +12,7 @@ search nodes, never seconds, so that equal input gives equal output.
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cmp_to_key
 from itertools import combinations, islice
 
 from reconciler.core.bonds import broken, relying, shared
@@ -19,6 +20,7 @@ from reconciler.core.problem import Problem, Variable
 from reconciler.core.relations import Link, Tie
 from reconciler.core.restarts import dependents_of, restart_cost
 from reconciler.core.world import Mask, bits
+from reconciler.model.intent import Packing
 
 SUBSETS_MAX = 2_000
 """More ways than this to choose as many nodes for one service are not enumerated."""
@@ -44,6 +46,11 @@ class Loads:
             if any(self.room[at][resource] < amount for resource, amount in variable.demand):
                 allowed &= ~(1 << at)
         return allowed
+
+    def roomier(self, one: int, other: int) -> int:
+        """Negative where more resources have more room on the one node than on the other."""
+        rooms = zip(self.room[one], self.room[other], strict=True)
+        return sum((left < right) - (left > right) for left, right in rooms)
 
     def squares(self) -> int:
         """Level 4 of a placement: the less, the better balanced."""
@@ -286,7 +293,6 @@ class Search:
 
     def _by_rank(self, variable: Variable, free: Mask) -> list[int]:
         """Nodes by the worth of a copy there as far as it is settled, then load, then name."""
-        load = self._loads.copies
         wishes = [
             (link.score * self._problem.scale.preference, self._seats(other))
             for link in self._links[variable.index]
@@ -304,11 +310,23 @@ class Search:
         merged: dict[int, Mask] = {}
         for tier, mask in tiers:
             merged[tier] = merged.get(tier, 0) | mask
-        return [
-            at
-            for mask in merged.values()
-            for at in sorted(bits(mask), key=lambda at: (load[at], ~variable.running >> at & 1, at))
-        ]
+        return [at for mask in merged.values() for at in self._emptiest_first(variable, mask)]
+
+    def _emptiest_first(self, variable: Variable, mask: Mask) -> list[int]:
+        """Nodes of equal worth in the order in which they are taken, by the packing."""
+        load = self._loads.copies
+
+        def gone(at: int) -> int:
+            return ~variable.running >> at & 1
+
+        match self._problem.world.intent.packing:
+            case Packing.FEWEST_NODES:
+                return sorted(bits(mask), key=lambda at: (gone(at), not load[at], at))
+            case Packing.ROOM:
+                key = cmp_to_key(self._loads.roomier)
+                return sorted(sorted(bits(mask), key=lambda at: (load[at], gone(at), at)), key=key)
+            case _:
+                return sorted(bits(mask), key=lambda at: (load[at], gone(at), at))
 
     def _pick(self, variable: Variable, free: Mask, size: int) -> Mask:
         return sum(1 << at for at in self._by_rank(variable, free)[:size])

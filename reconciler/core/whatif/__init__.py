@@ -27,6 +27,7 @@ from reconciler.core.whatif.values import (
     Quorate,
     Scenario,
     ServiceFault,
+    Standing,
     Sweep,
     Trial,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "Quorate",
     "Scenario",
     "ServiceFault",
+    "Standing",
     "Sweep",
     "Trial",
     "attempt",

@@ -22,6 +22,7 @@ from reconciler.core.whatif.values import (
     Quorate,
     Scenario,
     ServiceFault,
+    Standing,
     Trial,
 )
 from reconciler.model.errors import BrokenLaw
@@ -46,7 +47,7 @@ def settle(
     return Baseline(
         intent=intent,
         observed=after,
-        placement=then.placement,
+        standing=_standing(then.placement),
         now_ms=now_ms,
         quorate=quorate,
         pending=len(first.plan.actions),
@@ -65,13 +66,13 @@ def attempt(baseline: Baseline, scenario: Scenario, *, judged: bool = False) -> 
     after = effects.apply(first.plan, intent, observed)
     # Without actions the facts are the same, and so would be the plan.
     then = _decide(intent, after, now_ms, judged=judged) if first.plan.actions else first
-    seats = _Seats(before=baseline.placement, after=then.placement)
+    end = _standing(then.placement)
     outcome = Outcome(
         scenario=scenario,
-        losses=tuple(_losses(baseline, scenario, seats, then.placement)),
-        moves=tuple(_moves(scenario, seats, first.plan)),
+        losses=tuple(_losses(baseline, scenario, end, then.placement)),
+        moves=tuple(_moves(baseline.standing, end, scenario, first.plan)),
         fenced=tuple(a.node for a in first.plan.actions if a.kind is ActionKind.FENCE),
-        broken=tuple(s.name for s in intent.services if _breaks(s, scenario, seats)),
+        broken=tuple(s.name for s in intent.services if _breaks(s, scenario, end)),
         again=tuple(a.id for a in then.plan.actions[:_AGAIN_MOST]) if first.plan.actions else (),
         quorate=observed.quorate,
         proven=first.placement.optimal and then.placement.optimal,
@@ -88,32 +89,25 @@ def _decide(intent: Intent, observed: Observed, now_ms: Millis, *, judged: bool)
     return decision
 
 
-class _Seats:
-    """Where everything ran, and where it runs in the end."""
-
-    def __init__(self, *, before: Placement, after: Placement) -> None:
-        self.before, self.promoted_before = _by_service(before)
-        self.after, self.promoted_after = _by_service(after)
-
-
-def _by_service(
-    placement: Placement,
-) -> tuple[Mapping[ServiceName, Counter[NodeName]], Mapping[ServiceName, int]]:
-    seats: defaultdict[ServiceName, Counter[NodeName]] = defaultdict(Counter)
+def _standing(placement: Placement) -> Standing:
+    seats: defaultdict[ServiceName, list[NodeName]] = defaultdict(list)
     promoted: Counter[ServiceName] = Counter()
     for seat in placement.seats:
-        seats[seat.service][seat.node] += 1
-        promoted[seat.service] += seat.role is Role.PROMOTED
-    return seats, promoted
+        seats[seat.service].append(seat.node)
+        if seat.role is Role.PROMOTED:
+            promoted[seat.service] += 1
+    return Standing(
+        seats={name: tuple(sorted(nodes)) for name, nodes in seats.items()}, promoted=promoted
+    )
 
 
 def _losses(
-    baseline: Baseline, scenario: Scenario, seats: _Seats, placement: Placement
+    baseline: Baseline, scenario: Scenario, end: Standing, placement: Placement
 ) -> Iterator[Loss]:
     unplaced = {item.service: item for item in placement.unplaced}
     gone = frozenset(scenario.nodes)
     for service in baseline.intent.services:
-        found = _loss(service, seats, gone)
+        found = _loss(service, baseline.standing, end, gone)
         if found is None:
             continue
         kind, before, after = found
@@ -129,20 +123,19 @@ def _losses(
 
 
 def _loss(
-    service: Service, seats: _Seats, gone: frozenset[NodeName]
+    service: Service, start: Standing, end: Standing, gone: frozenset[NodeName]
 ) -> tuple[LossKind, int, int] | None:
     """What became worse, and the number of copies before and after."""
-    before, after = seats.before.get(service.name), seats.after.get(service.name)
-    ran, runs = before.total() if before else 0, after.total() if after else 0
-    if ran and not runs:
-        return LossKind.LOST, ran, 0
-    promoted = seats.promoted_before.get(service.name, 0)
-    if promoted and not seats.promoted_after.get(service.name, 0):
+    before, after = start.seats.get(service.name, ()), end.seats.get(service.name, ())
+    if before and not after:
+        return LossKind.LOST, len(before), 0
+    promoted = start.promoted.get(service.name, 0)
+    if promoted and not end.promoted.get(service.name, 0):
         return LossKind.DEMOTED, promoted, 0
     # One on every node: a node less is a copy less, and nobody misses it.
-    spared = sum(n for node, n in before.items() if node in gone) if before else 0
-    expected = ran - spared if service.replicas is None else ran
-    return (LossKind.FEWER, ran, runs) if runs < expected else None
+    spared = sum(node in gone for node in before) if service.replicas is None else 0
+    missed = len(after) < len(before) - spared
+    return (LossKind.FEWER, len(before), len(after)) if missed else None
 
 
 def _telling(item: Unplaced | None, scenario: Scenario) -> tuple[Reason, ...]:
@@ -157,7 +150,7 @@ def _telling(item: Unplaced | None, scenario: Scenario) -> tuple[Reason, ...]:
     return tuple(ordered[:_REASONS_MOST])
 
 
-def _moves(scenario: Scenario, seats: _Seats, plan: Plan) -> Iterator[Move]:
+def _moves(start: Standing, end: Standing, scenario: Scenario, plan: Plan) -> Iterator[Move]:
     gone = frozenset(scenario.nodes)
     failing = {
         (fault.service, fault.node) for fault in scenario.faults if isinstance(fault, ServiceFault)
@@ -168,8 +161,9 @@ def _moves(scenario: Scenario, seats: _Seats, plan: Plan) -> Iterator[Move]:
         return Move(service=service, source=source, target=target, disturbed=innocent)
 
     restarted = _restarts(plan)
-    for service in sorted(seats.before.keys() | restarted.keys()):
-        before, after = seats.before.get(service, Counter()), seats.after.get(service, Counter())
+    changed = {name for name, nodes in start.seats.items() if end.seats.get(name) != nodes}
+    for service in sorted(changed | restarted.keys()):
+        before, after = Counter(start.seats.get(service)), Counter(end.seats.get(service))
         left, came = sorted((before - after).elements()), sorted((after - before).elements())
         for source, target in zip(left, came, strict=False):
             yield move(service, source, target)
@@ -190,12 +184,12 @@ def _restarts(plan: Plan) -> Mapping[ServiceName, list[NodeName]]:
     return {service: sorted(set(nodes)) for service, nodes in found.items()}
 
 
-def _breaks(service: Service, scenario: Scenario, seats: _Seats) -> bool:
+def _breaks(service: Service, scenario: Scenario, end: Standing) -> bool:
     """Whether a promise of this service speaks of this scenario, and does not hold."""
     if service.survive is None or not service.enabled:
         return False
     if not scenario.only_nodes or len(scenario.nodes) > service.survive:
         return False
-    if service.promoted and not seats.promoted_after.get(service.name, 0):
+    if service.promoted and not end.promoted.get(service.name, 0):
         return True
-    return not seats.after.get(service.name)
+    return not end.seats.get(service.name)

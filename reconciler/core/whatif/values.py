@@ -11,7 +11,7 @@ from enum import StrEnum
 from reconciler.model.ids import ActionId, Millis, NodeName, ServiceName
 from reconciler.model.intent import Intent
 from reconciler.model.observed import Liveness, Observed
-from reconciler.model.placement import Placement, Reason
+from reconciler.model.placement import Reason
 from reconciler.model.plan import Decision
 
 Quorate = Callable[[Collection[str], Mapping[str, Liveness]], bool]
@@ -85,12 +85,20 @@ class Scenario:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where everything runs: nodes of each service's copies, sorted, and how many of them are promoted."""
+
+    seats: Mapping[ServiceName, tuple[NodeName, ...]]
+    promoted: Mapping[ServiceName, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
     """The cluster before anything fails: what was observed, once its own plan has been carried out."""
 
     intent: Intent
     observed: Observed
-    placement: Placement
+    standing: Standing
     now_ms: Millis
     quorate: Quorate
     pending: int = 0

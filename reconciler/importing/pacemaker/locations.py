@@ -155,8 +155,12 @@ class Locations:
         parameters = owner.parameters if isinstance(owner, Primitive) else {}
         found = {}
         for name, node in self._nodes.items():
+            known = {"#uname": name, "#id": node.element.id, "#kind": "cluster"}
             context = Context(
-                node=node.attributes, parameters=parameters, meta=owner.meta, captured=captured
+                node=known | node.attributes,
+                parameters=parameters,
+                meta=owner.meta,
+                captured=captured,
             )
             if holds(rule, context, self._cib):
                 found[name] = _score(rule, node.attributes, captured)

@@ -8,6 +8,7 @@ Law: equal baselines and scenarios give equal outcomes; a sweep is nothing but t
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from reconciler.core import effects
 from reconciler.core.reconcile import reconcile
@@ -28,12 +29,14 @@ from reconciler.core.whatif.values import (
 from reconciler.model.errors import BrokenLaw
 from reconciler.model.ids import Millis, NodeName, ServiceName
 from reconciler.model.intent import Intent, Role, Service
-from reconciler.model.observed import Observed
+from reconciler.model.observed import Observed, PromotionScore
 from reconciler.model.placement import Placement, Reason, Unplaced, Why
 from reconciler.model.plan import ActionKind, Decision, Plan
 
 _AGAIN_MOST = 8
 _REASONS_MOST = 3
+_FIT = 1
+"""The least score of a copy that its agent calls fit for promotion."""
 _WAITING = frozenset({Why.NO_PROOF, Why.NO_QUORUM, Why.BLOCKED, Why.UNKNOWN_STATE})
 
 
@@ -41,6 +44,7 @@ def settle(
     intent: Intent, observed: Observed, now_ms: Millis, quorate: Quorate, *, judged: bool = False
 ) -> Baseline:
     """Carry out, in the model, whatever is pending: faults strike what results."""
+    observed = _fit(intent, observed)
     first = _decide(intent, observed, now_ms, judged=judged)
     after = effects.apply(first.plan, intent, observed)
     then = _decide(intent, after, now_ms, judged=judged) if first.plan.actions else first
@@ -78,6 +82,21 @@ def attempt(baseline: Baseline, scenario: Scenario, *, judged: bool = False) -> 
         proven=first.placement.optimal and then.placement.optimal,
     )
     return Trial(observed=observed, decision=first, outcome=outcome)
+
+
+def _fit(intent: Intent, observed: Observed) -> Observed:
+    """Take every copy to be fit for promotion where no agent has said anything of its service yet."""
+    told = {score.service for score in observed.promotion_scores}
+    fit = [
+        PromotionScore(service=service.name, node=node.name, score=_FIT)
+        for service in intent.services
+        if service.promoted and service.name not in told
+        for node in intent.nodes
+    ]
+    if not fit:
+        return observed
+    scores = sorted((*observed.promotion_scores, *fit), key=lambda each: (each.node, each.service))
+    return replace(observed, promotion_scores=tuple(scores))
 
 
 def _decide(intent: Intent, observed: Observed, now_ms: Millis, *, judged: bool) -> Decision:

@@ -36,6 +36,7 @@ from reconciler.importing.pacemaker.status_failures import (
     tickets,
     unforgotten,
 )
+from reconciler.importing.pacemaker.status_locks import locks
 from reconciler.importing.pacemaker.status_nodes import node_state
 from reconciler.importing.pacemaker.words import is_name, truth
 from reconciler.model.diagnostic import Diagnostic
@@ -100,6 +101,7 @@ class _Reader:
         for (service, node, instance), copy in self._copies.items():
             if (service, node) in self._broken_containers:
                 self._copies[service, node, instance] = replace(copy, failed=True)
+        self._hold()
 
     def observed(self) -> Observed:
         """All of it together."""
@@ -124,6 +126,21 @@ class _Reader:
             tickets=tickets(self._cib),
             quorate=truth(self._cib.root.get("have-quorum"), default=False),
         )
+
+    def _hold(self) -> None:
+        """Keep what waits for a node that was shut down off all others."""
+        held = locks(
+            self._resources,
+            self._options,
+            self._standings,
+            self._histories,
+            self._copies.values(),
+            now_s=self._now_s,
+        )
+        for name, node in held.items():
+            primitive = self._resources.primitive(name)
+            if primitive is not None:
+                self._bans.hold(primitive, node, [each.name for each in self._standings])
 
     def _remote_nodes(self) -> None:
         """Say which nodes were only reached through others, since what runs there is not carried over."""

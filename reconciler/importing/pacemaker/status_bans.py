@@ -77,6 +77,21 @@ class Bans:
         if replay.halted is not None:
             self._ban(self._copies(primitive), node, replay.halted, fatal=True)
 
+    def hold(self, primitive: Primitive, waits_for: str, nodes: Iterable[str]) -> None:
+        """Keep a resource off every node but the one whose return it waits for."""
+        for node in nodes:
+            if node != waits_for:
+                self._put(
+                    Failure(
+                        service=ServiceName(primitive.id),
+                        node=NodeName(node),
+                        count=INFINITY,
+                        operation="",
+                        reason=f"it waits for {waits_for}, which was shut down (shutdown-lock)",
+                        last_ms=self._now_ms,
+                    )
+                )
+
     def _whole(self, primitive: Primitive) -> tuple[Primitive, ...]:
         """All that stands or falls with a resource: its clone, or its group."""
         if primitive.clone is not None:

@@ -48,17 +48,19 @@ def change(primitive: Primitive, history: History, cib: Cib) -> Change:
     return found
 
 
-def reloadable(primitive: Primitive, cib: Cib) -> tuple[str, ...]:
-    """The parameters that its agent takes over with a reload, as it said when it was started."""
-    kept = [
-        set(entry.get("op-force-restart").split())
-        for element in cib.status.walk("lrm_resource")
-        if without_instance(element.id) == primitive.id
-        for entry in element.all("lrm_rsc_op")
-        if "op-restart-digest" in entry.attributes and "op-force-restart" in entry.attributes
-    ]
-    names = [name for name in primitive.parameters if not any(name in each for each in kept)]
-    return tuple(sorted(names)) if kept else ()
+def unreloadable(cib: Cib) -> dict[str, frozenset[str]]:
+    """By resource, the parameters that its agent cannot take over with a reload, as it once said.
+
+    A resource that is not here has an agent that reloads nothing.
+    """
+    found: dict[str, frozenset[str]] = {}
+    for element in cib.status.walk("lrm_resource"):
+        for entry in element.all("lrm_rsc_op"):
+            if "op-restart-digest" in entry.attributes and "op-force-restart" in entry.attributes:
+                name = without_instance(element.id)
+                kept = frozenset(entry.get("op-force-restart").split())
+                found[name] = found.get(name, frozenset()) | kept
+    return found
 
 
 def digest(parameters: Mapping[str, str]) -> frozenset[str]:

@@ -22,6 +22,7 @@ from reconciler.model.observed import TicketState
 _COUNT: Final = re.compile(r"(fail-count|last-failure)-(.+)")
 _OF_OPERATION: Final = re.compile(r"(.+)#(.+)_([0-9]+)")
 _PER_OPERATION_SINCE: Final = (3, 0, 13)
+"""The feature set before which failures were not counted by operation."""
 _GRANTED: Final = "granted-ticket-"
 _SCORES: Final = ("master-", "promotion-")
 
@@ -114,13 +115,13 @@ def _by_primitive(
     attributes: Mapping[str, str], resources: Resources, cib: Cib
 ) -> dict[str, Count]:
     found: dict[tuple[str, str], Count] = {}
-    per_operation = _version(cib.root.get("crm_feature_set")) >= _PER_OPERATION_SINCE
+    by_resource = _version(cib.root.get("crm_feature_set")) < _PER_OPERATION_SINCE
     for name, value in sorted(attributes.items()):
         matched = _COUNT.fullmatch(name)
         if matched is None:
             continue
         of_operation = _OF_OPERATION.fullmatch(matched[2])
-        if bool(of_operation) is not per_operation:
+        if of_operation is None and not by_resource:
             continue
         instance, operation = (
             (of_operation[1], of_operation[2]) if of_operation else (matched[2], "")

@@ -104,7 +104,9 @@ def _services(status: Status) -> Iterator[Line]:
         yield from _service(service, width)
     if len(status.services) > _SERVICES_MOST:
         more = len(status.services) - _SERVICES_MOST
-        yield line("    ", Span(f"… {more} more, all as wanted", Tone.FAINT))
+        rest = "all as wanted" if len(troubled) <= _SERVICES_MOST else "not all as wanted"
+        words = f"… {more} more, {rest}; `reconcile status --format json` lists every one"
+        yield line("    ", Span(words, Tone.FAINT))
 
 
 def _service(service: ServicePart, width: int) -> Iterator[Line]:

@@ -54,6 +54,7 @@ from reconciler.config.document_services import (
     Vip,
 )
 from reconciler.config.shapes import MODEL, Maybe, Strict, names, one_or_more, several
+from reconciler.config.started import Folder
 from reconciler.config.values import Amount, Flag, Name, Text, Version, read_host
 
 __all__ = [
@@ -167,6 +168,11 @@ class Document(Strict):
     )
     heartbeat: Maybe[Heartbeat] = Field(
         default=None, description="How often nodes are heard, and what silence means."
+    )
+    scripts: Maybe[Folder] = Field(
+        default=None,
+        description="Where every node has the files that commands name by `./...`. Needed where the nodes do "
+        "not have the folder of this file at the same path, as with a git repository.",
     )
     witnesses: Annotated[tuple[str, ...], *names(0, None, "This is a list of names")] = Field(
         default=(), description="Members that vote and run nothing."

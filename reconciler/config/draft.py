@@ -74,6 +74,8 @@ class Draft:
     fencing: Entry[document.Fencing | None] | None = None
     """None: nothing is said of fencing. A body of None: `fencing: none`."""
     accept_split_brain: Entry[bool] | None = None
+    scripts: Entry[str] | None = None
+    """The folder that `./` of commands means on the nodes; None: the folder of each file."""
     broken: set[tuple[str, str]] = field(default_factory=set)
     """What was written, and reported, and is left out: (section, name)."""
 
@@ -91,6 +93,7 @@ _SINGLE = (
     "defaults",
     "fencing",
     "accept_split_brain",
+    "scripts",
     "quorum",
     "health",
     "heartbeat",
@@ -150,6 +153,7 @@ def _take_single(draft: Draft, single: dict[str, Entry[Any]]) -> None:
     draft.quorum = single.get("quorum")
     draft.health = single.get("health")
     draft.heartbeat = single.get("heartbeat")
+    draft.scripts = single.get("scripts")
     draft.accept_split_brain = single.get("accept-split-brain")
     draft.fencing = single.get("fencing")
     if draft.fencing is not None and draft.fencing.body is not None:

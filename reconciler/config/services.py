@@ -257,15 +257,19 @@ class Services:
         return tuple(sorted(found.items()))
 
     def _located(self, word: str, holder: Entry[Any]) -> str:
-        """`./x` becomes a path below the folder of the file that says it."""
+        """`./x` becomes a path below `scripts`, or else below the folder of the file that says it."""
         if not word.startswith("./"):
             return word
-        folder = holder.part.file.folder
+        scripts = self._draft.scripts
+        folder = scripts.body if scripts is not None else holder.part.file.folder
+        if folder is None and self._draft.is_broken("scripts"):
+            return word  # it was said, and is reported already
         if folder is None:
             self._problems.add(
                 "R019",
                 f"{quoted(word)} is meant relative to the folder of this file, and this file was not read "
-                "from a folder that the nodes have. Write an absolute path.",
+                "from a folder that the nodes have. Say with `scripts: /a/folder` where every node has the "
+                "files, or write an absolute path.",
                 holder.at("script"),
             )
             return word

@@ -66,6 +66,17 @@ def read_path(value: object) -> str:
     return text
 
 
+def read_folder(value: object) -> str:
+    """An absolute path of a folder that every node has."""
+    text = read_text(value)
+    if not text.startswith("/") or ".." in text.split("/") or "\0" in text:
+        raise wrong(
+            f"{quoted(text)} is not an absolute path of a folder. It begins with / and may not contain `..`.",
+            "R019",
+        )
+    return text
+
+
 def read_pidfile(value: object) -> str:
     """An absolute path, or a name below the directory that each node runs from and has for itself."""
     text = read_text(value)
@@ -119,6 +130,9 @@ Unit = Annotated[
     str,
     PlainValidator(read_unit),
     WithJsonSchema({"type": "string", "pattern": f"^{_UNIT.pattern}$"}),
+]
+Folder = Annotated[
+    str, PlainValidator(read_folder), WithJsonSchema({"type": "string", "pattern": "^/"})
 ]
 PidFile = Annotated[
     str, PlainValidator(read_pidfile), WithJsonSchema({"type": "string", "minLength": 1})

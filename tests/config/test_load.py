@@ -123,6 +123,26 @@ def test_a_relative_command_needs_a_folder_that_is_known() -> None:
     assert '"/srv/sub/bin/web"' in dict(loaded.intent.services[0].parameters)["start"]
 
 
+def test_a_cluster_says_where_every_node_has_its_scripts() -> None:
+    text = NODES + ACCEPTED + "services: {web: {script: ./bin/web}}\n"
+    data = (text + "scripts: /opt/shop\n").encode()
+    told, here = (load_files((("c.yaml", data),), base=base) for base in (None, Path("/srv")))
+    assert told.intent is not None
+    assert here.intent is not None
+    assert canonical.dump(told.intent) == canonical.dump(
+        here.intent
+    )  # git and a working tree agree
+    assert '"/opt/shop/bin/web"' in dict(told.intent.services[0].parameters)["start"]
+
+
+@pytest.mark.parametrize("folder", ["bin", "./bin", "/opt/../etc", "3"])
+def test_scripts_are_in_an_absolute_folder(folder: str) -> None:
+    text = NODES + ACCEPTED + f"services: {{web: {{script: ./bin/web}}}}\nscripts: {folder}\n"
+    loaded = load_files((("c.yaml", text.encode()),))
+    assert [found.code for found in loaded.diagnostics] == ["R019"]
+    assert loaded.intent is None
+
+
 def test_addresses() -> None:
     short = service("{vip: 10.0.0.100/24}")
     assert short.kind is Kind.VIP

@@ -9,41 +9,16 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.core.definition import definition_digest
+from reconciler.core.effects import apply
 from reconciler.core.reconcile import reconcile
 from reconciler.core.verify import verify
 from reconciler.model.intent import Intent
-from reconciler.model.observed import Certainty, Copy, Liveness, Observed
+from reconciler.model.observed import Certainty, Liveness, Observed
 from reconciler.model.plan import Action, ActionKind, Decision, Plan
 from tests.builders import service
 from tests.oracle.worlds import world
 
 seeds = st.integers(min_value=0, max_value=10**9)
-
-
-def carry_out(intent: Intent, observed: Observed, actions: tuple[Action, ...]) -> Observed:
-    """What is observed once these actions have succeeded."""
-    services = {s.name: s for s in intent.services}
-    copies = {(copy.service, copy.node): copy for copy in observed.copies}
-    probed = {state.name: set(state.probed) for state in observed.nodes}
-    for action in actions:
-        spot = (action.service, action.node)
-        match action.kind:
-            case ActionKind.STOP:
-                del copies[spot]
-            case ActionKind.START:
-                digest = definition_digest(services[action.service])
-                copies[spot] = Copy(service=spot[0], node=spot[1], digest=digest)
-            case ActionKind.PROBE:
-                probed[action.node].add(action.service)
-    return dataclasses.replace(
-        observed,
-        copies=tuple(sorted(copies.values(), key=lambda c: (c.node, c.service))),
-        nodes=tuple(
-            dataclasses.replace(state, probed=frozenset(probed[state.name]))
-            for state in observed.nodes
-        ),
-    )
 
 
 def some_order(plan: Plan, draw: random.Random) -> list[Action]:
@@ -73,7 +48,7 @@ def test_every_plan_passes_the_judge(seed):
 @given(seeds)
 def test_applying_a_plan_leaves_nothing_to_do(seed):
     intent, observed, decision = decide(seed)
-    after = carry_out(intent, observed, decision.plan.actions)
+    after = apply(decision.plan, intent, observed)
     again = reconcile(intent, after, 0)
     assert again.plan.actions == ()
     # A copy that died with its node may leave a service unplaced as before, never more of them.
@@ -200,7 +175,7 @@ def test_the_order_of_the_facts_never_matters(seed, draw):
 @given(seeds)
 def test_an_unrelated_service_moves_nothing(seed):
     intent, observed, decision = decide(seed)
-    settled = carry_out(intent, observed, decision.plan.actions)
+    settled = apply(decision.plan, intent, observed)
     newcomer = service("zz-unrelated", priority=-1)
     wider = dataclasses.replace(intent, services=(*intent.services, newcomer))
     actions = reconcile(wider, settled, 0).plan.actions

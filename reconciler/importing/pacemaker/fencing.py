@@ -45,8 +45,8 @@ def read_fencing(
         fencing["levels"] = levels
     if options.text("fencing-action").lower() in {"off", "poweroff"}:
         fencing["action"] = "off"
-    if not options.truth("startup-fencing", default=True):
-        fencing["unseen"] = False
+    if options.truth("startup-fencing", default=True):
+        fencing["unseen"] = True
     if delay_ms := duration_ms(options.text("priority-fencing-delay")):
         fencing["priority-delay"] = written_duration(delay_ms)
     return {"fencing": fencing}

@@ -28,7 +28,7 @@ check: setup ## the fast gate: format, lint, types, import contracts, unit and p
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python -m pytest -n 2 -m "not real and not e2e and not slow"
+	@RECONCILE_QUICK=1 $(BIN)/python -m pytest -n 2 -m "not real and not e2e and not slow"
 
 fix: setup ## format, and repair what the linter can
 	@$(BIN)/ruff format .

@@ -5,8 +5,10 @@ import signal
 import pytest
 from hypothesis import settings
 
+from tests.effort import examples
+
 # Machines are shared and noisy: how long an example takes is a matter for benchmarks.
-settings.register_profile("reconciler", deadline=None)
+settings.register_profile("reconciler", deadline=None, max_examples=examples(100))
 settings.load_profile("reconciler")
 
 

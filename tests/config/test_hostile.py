@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 MIB = 1024 * 1024
 HEAD = b"version: 1\ncluster: c\nnodes: {a: {address: 10.0.0.1}}\n"
 
@@ -71,6 +73,7 @@ def limits() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
 
 
+@pytest.mark.slow
 def test_a_clear_error_within_a_second_and_256_mib(tmp_path: Path) -> None:
     expected = files(tmp_path)
     done = subprocess.run(

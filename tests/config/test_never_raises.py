@@ -10,6 +10,7 @@ from reconciler.config.document import CONSTRAINT_KEYS
 from reconciler.config.json_schema import cluster_schema
 from reconciler.config.load import load_files
 from reconciler.model.diagnostic import Severity
+from tests.effort import examples
 
 SCHEMA: dict[str, Any] = json.loads(cluster_schema())
 KEYS = sorted({key for part in SCHEMA["definitions"].values() for key in part["properties"]})
@@ -44,6 +45,7 @@ CONSTRAINT = st.one_of(
     st.fixed_dictionaries({"location": NAMES, "nodes": ANYTHING}, optional={"score": SCALARS}),
     st.dictionaries(st.sampled_from([*KEYS, *CONSTRAINT_KEYS]), ANYTHING, max_size=3),
 )
+
 NODE = st.one_of(st.just({"address": "10.0.0.1"}), st.just({"address": "n2"}), ANYTHING)
 DOCUMENT = st.fixed_dictionaries(
     {"version": st.just(1)},
@@ -65,7 +67,7 @@ DOCUMENT = st.fixed_dictionaries(
 
 
 @given(st.lists(DOCUMENT, min_size=1, max_size=2))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 def test_an_intent_or_diagnostics_never_an_exception(documents: list[Any]) -> None:
     files = tuple(
         (f"{number}.yaml", json.dumps(document).encode())

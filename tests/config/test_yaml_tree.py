@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from reconciler.config.yaml_tree import TextFloat, TextInt, build
+from tests.effort import examples
 
 TEXT = st.text(
     st.characters(exclude_categories=["Cs", "Cc", "Cn"], include_characters="\n\t"), max_size=12
@@ -28,6 +29,7 @@ DATA = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
     max_leaves=12,
 )
+
 WORDS = [
     "c: ",
     "d:",
@@ -69,7 +71,7 @@ def plain_keys(value: Any) -> bool:
 
 
 @given(DATA)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_reads_what_was_written(data: Any) -> None:
     stream = io.StringIO()
     ruamel(pure=True).dump(data, stream)
@@ -79,7 +81,7 @@ def test_reads_what_was_written(data: Any) -> None:
 
 
 @given(PIECES)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_agrees_with_ruamel_on_anything_it_accepts(text: str) -> None:
     tree = build(text.encode())
     assume(tree.complete and not tree.flaws)

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.render.layered import Gaps, layered
+from tests.effort import examples
 
 GAPS = Gaps(across=50, along=20)
 
@@ -18,7 +19,7 @@ def boxes(count=12):
 
 
 @given(links)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 def test_boxes_never_overlap(pairs):
     sizes = boxes()
     corners = layered(sizes, pairs, GAPS).corners
@@ -31,7 +32,7 @@ def test_boxes_never_overlap(pairs):
 
 
 @given(links)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 def test_arrows_without_circles_go_right(pairs):
     forward = [(a, b) for a, b in pairs if int(a[1:]) < int(b[1:])]
     corners = layered(boxes(), forward, GAPS).corners
@@ -39,7 +40,7 @@ def test_arrows_without_circles_go_right(pairs):
 
 
 @given(links)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_equal_input_gives_equal_output_within_its_size(pairs):
     drawing = layered(boxes(), pairs, GAPS)
     assert drawing == layered(boxes(), list(pairs), GAPS)

@@ -27,7 +27,7 @@ def relying(link: Link, variables: Sequence[Variable], chosen: Mask) -> Mask:
 def supplied(link: Link, variables: Sequence[Variable], seats: Seats) -> bool:
     """Whether enough copies of what the link's service needs run."""
     count = sum((seats(i) | variables[i].reliable).bit_count() for i in (link.other, *link.any_of))
-    return count >= link.minimum
+    return count >= link.least
 
 
 def forbidden(link: Link, variables: Sequence[Variable], mine: Mask, other: Mask) -> Mask:

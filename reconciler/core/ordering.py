@@ -104,7 +104,7 @@ def _forward(problem: Problem, drift: Drift, link: Link) -> Iterator[tuple[Key, 
         here = 1 << at
         if supply & here and not link.every:
             yield Key(START, link.other, at), Key(START, link.service, at)
-        elif link.every or standing.bit_count() < link.minimum:
+        elif link.every or standing.bit_count() < link.least:
             for there in bits(supply):
                 yield Key(START, link.other, there), Key(START, link.service, at)
 
@@ -121,7 +121,7 @@ def _backward(problem: Problem, drift: Drift, link: Link) -> Iterator[tuple[Key,
         here = 1 << at
         if supply & here and not link.every:
             yield Key(STOP, link.service, at), Key(STOP, link.other, at)
-        elif link.every or standing.bit_count() < link.minimum:
+        elif link.every or standing.bit_count() < link.least:
             for there in bits(supply):
                 yield Key(STOP, link.service, at), Key(STOP, link.other, there)
 

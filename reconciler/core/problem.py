@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.core.eligibility import bans, eligible
+from reconciler.core.held import hold_suppliers
 from reconciler.core.promotion import promotion_scores
 from reconciler.core.relations import Link, Relations, Tie
 from reconciler.core.rules import Ban, Rules
@@ -141,6 +142,7 @@ def pose(world: World, relations: Relations, rules: Rules) -> Problem:
 
     Shape: N nodes, M services: O(M + rules), no product of N and M.
     """
+    world = hold_suppliers(world, relations)
     scale = Scale(tuple(sorted({s.priority for s in world.services}, reverse=True)))
     found = tuple(bans(world, rules, part) for part in range(len(world.parts)))
     candidates = _consistent(world, relations, _candidates(world, found))
@@ -297,7 +299,9 @@ def _cherished(
         copies.healthy & allowed for copies, allowed in zip(world.copies, candidates, strict=True)
     ]
     local = {(link.service, link.other) for link in relations.together}
-    links = [link for link in relations.after if link.reverse and not link.any_of]
+    links = [
+        link for link in relations.after if link.reverse and not link.any_of and not link.minimum
+    ]
     changed = True
     while changed:
         changed = False
@@ -340,7 +344,7 @@ def _variable(  # noqa: PLR0913 - one call, all keywords
     for score, whole in add_scores(candidates, scores):
         worth = copy + score * scale.preference
         stay, home = scale.disturbance, scale.home
-        if spread and score + stickiness <= 0:
+        if spread and (score + stickiness <= 0 or part.base in world.layers):
             # Balance comes before staying where nothing speaks for the node.
             stay = home = 0
         for extra, mask in (

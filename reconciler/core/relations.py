@@ -58,10 +58,15 @@ class Link:
     """AFTER, SEQUENCE: stops in reverse order, and stops with the other."""
     every: bool = False
     """AFTER: it waits for all copies of the other, and restarts when any of them does."""
-    minimum: int = 1
-    """AFTER: so many copies of the other are needed."""
+    minimum: int = 0
+    """AFTER: so many copies of the other are enough, whichever; 0: one, and each relies on its own."""
     any_of: tuple[int, ...] = ()
     """AFTER: further parts that will do as well as the other."""
+
+    @property
+    def least(self) -> int:
+        """AFTER: how many copies of the other are needed."""
+        return max(1, self.minimum)
 
     def place(self, mask: Mask) -> Mask:
         """All nodes that count as the same place as one of these."""
@@ -273,8 +278,9 @@ class _Reader:
                     other=other,
                     origin=ordering.origin,
                     reverse=ordering.symmetrical,
-                    every=_waits_for_every(self._world, service, other),
-                    minimum=ordering.minimum or 1,
+                    every=ordering.minimum is None
+                    and _waits_for_every(self._world, service, other),
+                    minimum=ordering.minimum or 0,
                     any_of=others,
                 )
 

@@ -32,7 +32,9 @@ def undisturbed(
     copies = problem.world.copies
     steady = {v: copies[v].healthy & chosen.get(v, 0) for v in scope}
     migrating = {v for v in scope if moves_alone(problem, v, chosen.get(v, 0))}
-    links = [link for v in scope for link in problem.suppliers[v] if link.reverse]
+    links = [
+        link for v in scope for link in problem.suppliers[v] if link.reverse and not link.minimum
+    ]
 
     def standing(index: int) -> Mask:
         held = steady.get(index)
@@ -52,7 +54,12 @@ def undisturbed(
             seats = chosen.get(link.other, 0)
             borne = _borne(problem, link, seats, standing(link.other))
             if v in migrating and _torn(
-                link, copies[link.other].running, seats, standing(link.other), copies[v].running, chosen[v]
+                link,
+                copies[link.other].running,
+                seats,
+                standing(link.other),
+                copies[v].running,
+                chosen[v],
             ):
                 migrating.discard(v)
                 changed = True

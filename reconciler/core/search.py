@@ -436,8 +436,8 @@ class Search:
             return  # told apart at the leaves: any of several will do
         if link.service == v:
             if relying(link, variables, chosen):
-                narrowing.some = max(narrowing.some, link.minimum)
-        elif (chosen | variables[v].reliable).bit_count() < link.minimum:
+                narrowing.some = max(narrowing.some, link.least)
+        elif (chosen | variables[v].reliable).bit_count() < link.least:
             narrowing.allowed &= ~relying(link, variables, narrowing.allowed)
 
     def _heed_fixed(self, v: int, link: Link) -> None:

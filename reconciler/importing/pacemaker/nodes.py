@@ -104,7 +104,7 @@ def _judge(
         _with_fencing(standing, witness, overdue=too_long and witness.heard_s <= 0)
     else:
         _without_fencing(standing, witness)
-    expected_up = witness.expected == "member" and not standing.leaving
+    expected_up = witness.expected == "member" and not (standing.leaving or standing.pending)
     standing.lost = not standing.online and (bool(standing.unclean) or expected_up)
 
 

@@ -179,7 +179,7 @@ def _carry_out(call: Call, run: Path, instance: str) -> int:
         path_of(run, kind, name).unlink(missing_ok=True)
         return OK
     if call.value is not None and not call.queries:
-        write(run, kind, name, _new_value(kept, call.value, kind), call.settle_ms)
+        write(run, kind, name, _new_value(kept, call.value, kind, name), call.settle_ms)
         return OK
     found = kept if kept is not None else call.default
     if found is None:
@@ -194,12 +194,12 @@ def _carry_out(call: Call, run: Path, instance: str) -> int:
     return OK
 
 
-def _new_value(kept: str | None, value: str, kind: str) -> str:
-    """`++` and `+=N` add to what is there; a score is a number, whatever happens.
+def _new_value(kept: str | None, value: str, kind: str, name: str) -> str:
+    """`NAME++` and `NAME+=N` add to what is there; a score is a number, whatever happens.
 
     Errors: `ValueError` for a score that is none, and for a value that is too long.
     """
-    if added := _SUM.fullmatch(value):
+    if added := _SUM.fullmatch(value.removeprefix(name)):
         return str(number(kept or "0") + int(added[1] or 1))
     if len(value.encode()) > VALUE_BYTES_MAX:
         raise ValueError(f"a value of more than {VALUE_BYTES_MAX} bytes")

@@ -1,8 +1,9 @@
 """Addresses that follow the services: put on an interface, announced to the neighbours, taken away again.
 
 The kernel's own word counts: an address is held when netlink lists it, on a link that is up. An address
-that a neighbour still answers for is refused, since two holders are worse than none. Works in the network
-namespace that the agent runs in.
+that a neighbour still answers for is waited for until the deadline, since two holders are worse than none and
+a holder that lost its controller gives up by its own clock. Works in the network namespace that the agent
+runs in.
 """
 
 import asyncio
@@ -20,6 +21,14 @@ from reconciler.resources import neighbours, netlink, outcomes
 from reconciler.resources.frames import Address
 from reconciler.resources.netlink import Link, NetlinkTrouble, Network
 from reconciler.resources.outcomes import Deadline
+
+
+HELD_PAUSE_MS_FIRST, HELD_PAUSE_MS_MAX = 100, 2_000
+"""Between two questions whether another machine still holds the address; twice as long each time."""
+
+
+ASK_MS = 400
+"""Enough for one more question, and for the answer to whoever waits."""
 
 
 class BadAddress(ValueError):  # noqa: N818 - it names what was found
@@ -155,7 +164,7 @@ class VipHand:
         if not link.up:
             return Outcome(verdict=Verdict.FAILED, reason=f"the link of {link.name} is down")
         if link.neighbours and not network.holders(wanted.address):
-            other = await neighbours.ask(link.name, link.mac, wanted.address)
+            other = await _other_holder(link, wanted.address, deadline)
             if other is not None:
                 reason = f"{wanted.address} is held by {other.hex(':')} on {link.name}"
                 return Outcome(verdict=Verdict.FAILED, reason=reason, took_ms=deadline.took_ms())
@@ -220,6 +229,20 @@ async def _limited(
         return Outcome(verdict=if_unusable, reason=str(trouble), definite=True)
     except OSError as trouble:
         return Outcome(verdict=if_unusable, reason=str(trouble), took_ms=deadline.took_ms())
+
+
+async def _other_holder(link: Link, address: Address, deadline: Deadline) -> bytes | None:
+    """Wait until nobody else answers for an address; its holder's MAC address if somebody always does.
+
+    A holder that goes away is no failure of this node, so only the deadline makes one of it.
+    """
+    pause_ms = HELD_PAUSE_MS_FIRST
+    while True:
+        other = await neighbours.ask(link.name, link.mac, address)
+        if other is None or deadline.left_ms() < pause_ms + ASK_MS:
+            return other
+        await asyncio.sleep(pause_ms / 1000)
+        pause_ms = min(2 * pause_ms, HELD_PAUSE_MS_MAX)
 
 
 def _remind(address: Address, network: Network) -> None:

@@ -32,6 +32,7 @@ from reconciler.core.executor import (
     remember,
 )
 from reconciler.model.ids import Epoch, Incarnation, Millis, ServiceName
+from reconciler.model.intent import Kind, Role, Safety
 from reconciler.model.observed import Certainty
 from reconciler.model.operation import Outcome, Verdict
 from reconciler.model.plan import ActionKind
@@ -39,13 +40,19 @@ from tests.core.executor_node import GRACE_MS, Node, order, service
 
 _NAMES = ("a", "b", "c")
 _VARIANTS = [
-    service(name, parameters=(("pidfile", version),), failures_max=2)
-    for name in _NAMES
+    service(name, parameters=(("pidfile", version),), failures_max=2, **more)
+    for name, more in (
+        ("a", {}),
+        ("b", {"promotable": True, "promoted": 1}),
+        ("c", {"kind": Kind.VIP, "safety": Safety.BEST_EFFORT}),
+    )
     for version in ("1", "2")
 ]
 _KINDS = [ActionKind.START, ActionKind.START, ActionKind.STOP, ActionKind.STOP, ActionKind.PROBE]
+_KINDS += [ActionKind.PROMOTE, ActionKind.DEMOTE, ActionKind.RELOAD, ActionKind.MIGRATE]
+_ENDS = [("alpha", "bravo"), ("bravo", "alpha")]
 names = st.sampled_from(_NAMES)
-verdicts = st.sampled_from([Verdict.RUNNING, Verdict.STOPPED, Verdict.FAILED, Verdict.UNKNOWN])
+verdicts = st.sampled_from(list(Verdict))
 rarely = st.integers(0, 7).map(lambda number: number == 0)
 
 
@@ -57,6 +64,10 @@ class Histories(RuleBasedStateMachine):
         self.epoch = 1
         self.may_run: set[str] = set()
         """Started, or seen in any way but stopped, and not seen stopped since."""
+        self.may_be_promoted: set[str] = set()
+        """A promotion has begun, or it was seen promoted, and not seen in another role since."""
+        self.promoting: set[str] = set()
+        """Those of which an order says so, which every later agent of this boot has to know."""
 
     @initialize(runs=st.sets(names))
     def begin(self, runs):
@@ -85,8 +96,15 @@ class Histories(RuleBasedStateMachine):
     def answer(self):
         self.node.tell(Heard(sent_ms=Millis(self.node.now_ms)))
 
-    @rule(name=names, kind=st.sampled_from(_KINDS), other=rarely, older=rarely, late=rarely)
-    def order(self, name, kind, other, older, late):
+    @rule(
+        name=names,
+        kind=st.sampled_from(_KINDS),
+        other=rarely,
+        older=rarely,
+        late=rarely,
+        ends=st.sampled_from(_ENDS),
+    )
+    def order(self, name, kind, other, older, late, ends):
         """Most orders meet a node that listens, and a definition that it has."""
         if not self.node.state.connected and not late:
             self.node.connect(epoch=self.epoch)
@@ -95,6 +113,8 @@ class Histories(RuleBasedStateMachine):
         held = self.node.state.services.get(ServiceName(name))
         definition = held.definition if held and not other else _VARIANTS[0]
         fresh = order(kind, definition, attempt=len(self.orders) + 1, epoch=self.epoch - older)
+        if kind is ActionKind.MIGRATE:
+            fresh = replace(fresh, source=ends[0], target=ends[1])
         self.orders.append(fresh)
         if not late:
             self.answer()
@@ -128,6 +148,7 @@ class Histories(RuleBasedStateMachine):
         """End any operation; half of the starts and stops work."""
         name = data.draw(st.sampled_from(sorted(self.node.running)))
         good = {Verb.START: Verdict.RUNNING, Verb.STOP: Verdict.STOPPED}
+        good |= {Verb.PROMOTE: Verdict.PROMOTED, Verb.DEMOTE: Verdict.RUNNING}
         verb = self.node.verb(name)
         self.finish_one(name, good.get(verb, verdict) if well else verdict, definite=definite)
 
@@ -156,9 +177,11 @@ class Histories(RuleBasedStateMachine):
             case "the agent":
                 self._boot(self.node.journal)
             case "the journal's end":
+                self.promoting.clear()
                 self._boot(self.node.journal.with_a_gap())
             case "the node":
                 self.may_run.clear()
+                self.promoting.clear()
                 self._boot(self.node.journal.of_another_boot())
 
     @rule(data=st.data(), verdict=verdicts)
@@ -175,10 +198,10 @@ class Histories(RuleBasedStateMachine):
             *(ServiceDied(service=name) for name in self.node.watched),
         ]
         event = data.draw(st.sampled_from(events))
-        for name in self.node.running:
-            if data.draw(st.booleans()):
-                event = OperationFinished(service=name, outcome=Outcome(verdict=verdict))
-                self._learn(name, self.node.running[name].verb, verdict)
+        ended = data.draw(st.none() | st.sampled_from(sorted(self.node.running) or [None]))
+        if ended is not None:
+            event = OperationFinished(service=ended, outcome=Outcome(verdict=verdict))
+            self._learn(ended, self.node.running[ended].verb, verdict)
         self.node.take(event)
         self._boot(self.node.journal)
 
@@ -189,6 +212,11 @@ class Histories(RuleBasedStateMachine):
         seen = self.node.seen
         shown = {copy.service for copy in seen.copies}
         assert self.may_run & set(seen.probed) <= shown
+
+    @invariant()
+    def what_may_be_promoted_is_never_reported_in_another_role(self):
+        for copy in self.node.seen.copies:
+            assert copy.service not in self.may_be_promoted or copy.role is Role.PROMOTED
 
     @invariant()
     def a_start_under_way_is_never_a_fact(self):
@@ -205,7 +233,8 @@ class Histories(RuleBasedStateMachine):
     def counters_and_queues_agree_with_what_is_under_way(self):
         assert sum(self.node.state.busy.values()) == len(self.node.running)
         for name, held in self.node.state.services.items():
-            waits = held.under_way is None and (held.step or held.look or held.repair)
+            waiting = held.step or held.look or held.repair or held.release
+            waits = held.under_way is None and waiting
             assert (held.queued is not None) == bool(waits)
             if held.queued is not None:
                 assert name in self.node.state.queues[held.queued]
@@ -222,9 +251,18 @@ class Histories(RuleBasedStateMachine):
         self._launched()
 
     def _launched(self):
-        self.may_run |= {name for name in self.node.running if self.node.verb(name) is Verb.START}
+        starts = (Verb.START, Verb.MIGRATE_FROM)
+        self.may_run |= {name for name in self.node.running if self.node.verb(name) in starts}
+        running = self.node.running
+        self.promoting |= {n for n in running if self.node.verb(n) is Verb.PROMOTE}
+        self.may_be_promoted |= self.promoting
 
     def _learn(self, name, verb, verdict):
+        if verdict is Verdict.PROMOTED:
+            self.may_be_promoted.add(name)
+        elif verdict in (Verdict.RUNNING, Verdict.STOPPED):
+            self.may_be_promoted.discard(name)
+            self.promoting.discard(name)
         if verdict is Verdict.STOPPED and verb is not Verb.START:
             self.may_run.discard(name)
         elif verdict is not Verdict.STOPPED:
@@ -236,6 +274,7 @@ class Histories(RuleBasedStateMachine):
 
     def _boot(self, memory):
         self.node.boot(memory)
+        self.may_be_promoted = set(self.promoting)
         self._launched()
 
 

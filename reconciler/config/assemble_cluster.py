@@ -27,6 +27,11 @@ _EVERY = Millis(500)
 _EVERY_LEAST_MS = 20
 _LOST = Millis(3_500)
 _FAST_MS = 250
+_HEALTH_SCORES = {
+    HealthStrategy.PROGRESSIVE: ("base", "green", "yellow", "red"),
+    HealthStrategy.CUSTOM: ("green", "yellow", "red"),
+}
+"""Which scores a strategy uses; the others have their own."""
 
 
 def read_fencing(draft: Draft, references: References, problems: Problems) -> Fencing:
@@ -123,20 +128,22 @@ def read_health(draft: Draft, problems: Problems) -> Health:
     """How the health of nodes counts."""
     if draft.health is None:
         return Health()
-    body, usual = draft.health.body, Health()
+    body = draft.health.body
     points = {
         name: getattr(body, name)
         for name in ("base", "green", "yellow", "red")
         if name in body.model_fields_set
     }
-    if points and body.strategy is not HealthStrategy.PROGRESSIVE:
+    unused = [name for name in points if name not in _HEALTH_SCORES.get(body.strategy, ())]
+    if unused:
         problems.add(
             "R052",
-            f"{' and '.join(f'`{name}`' for name in points)} count with the strategy progressive only, and "
-            f"this one is {body.strategy}. Remove them, or write `strategy: progressive`.",
-            draft.health.at(next(iter(points))),
+            f"{' and '.join(f'`{name}`' for name in unused)} {'do' if len(unused) > 1 else 'does'} not count "
+            f"with the strategy {body.strategy}. Remove {'them' if len(unused) > 1 else 'it'}, or write "
+            "`strategy: progressive`.",
+            draft.health.at(unused[0]),
         )
-    return replace(usual, strategy=body.strategy, **points)
+    return replace(Health(), strategy=body.strategy, **points)
 
 
 def read_heartbeat(draft: Draft, problems: Problems) -> Heartbeat:

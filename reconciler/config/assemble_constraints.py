@@ -78,6 +78,10 @@ class _Reader:
         self._draft = draft
         self._references = references
         self._problems = problems
+        self._groups_of: dict[str, list[str]] = {}
+        for name, group in draft.groups.items():
+            for member in group.body.members:
+                self._groups_of.setdefault(member, []).append(name)
         self._pairs = 0
         self._tickets: dict[tuple[str, str, Role | None], Origin] = {}
 
@@ -247,17 +251,18 @@ class _Reader:
 
     def _overlap(self, entry: AnyEntry, names: tuple[str, ...]) -> bool:
         """Report a constraint between a group and its own member."""
-        for group in [name for name in names if name in self._draft.groups]:
-            members = set(self._draft.groups[group].body.members)
-            inside = [name for name in names if name in members]
-            if inside:
-                self._problems.add(
-                    "R027",
-                    f"{subject(entry)} names {quoted(group)} and {listed(inside)}, a member of it. A group "
-                    "already keeps its members together and in order.",
-                    entry.at(),
-                )
-                return True
+        inside: dict[str, list[str]] = {}
+        for name in names:
+            for group in self._groups_of.get(name, ()):
+                inside.setdefault(group, []).append(name)
+        for group in [name for name in names if name in inside]:
+            self._problems.add(
+                "R027",
+                f"{subject(entry)} names {quoted(group)} and {listed(inside[group])}, a member of it. A "
+                "group already keeps its members together and in order.",
+                entry.at(),
+            )
+            return True
         return False
 
 

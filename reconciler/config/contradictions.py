@@ -45,7 +45,7 @@ class Together:
 
     def __init__(self, intent: Intent) -> None:
         self.needs: dict[Point, dict[Point, Origin | None]] = {}
-        self._needed_by: dict[Point, set[Point]] = {}
+        self.needed_by: dict[Point, set[Point]] = {}
         self.spent = 0
         """Work done so far, in points looked at."""
         members = members_of(intent)
@@ -68,15 +68,15 @@ class Together:
 
     def _add(self, dependent: Point, primary: Point, line: Origin | None) -> None:
         self.needs.setdefault(dependent, {}).setdefault(primary, line)
-        self._needed_by.setdefault(primary, set()).add(dependent)
+        self.needed_by.setdefault(primary, set()).add(dependent)
         for point in (dependent, primary):
             if point[1] is not None:  # a promoted copy is a copy
                 self.needs.setdefault(point, {}).setdefault((point[0], None), None)
-                self._needed_by.setdefault((point[0], None), set()).add(point)
+                self.needed_by.setdefault((point[0], None), set()).add(point)
 
     def alone(self, point: Point) -> bool:
         """Whether such a copy needs nothing on its node, and nothing needs it there."""
-        return point not in self.needs and point not in self._needed_by
+        return point not in self.needs and point not in self.needed_by
 
     def reach(self, point: Point) -> dict[Point, Origin | None]:
         """Everything that must be on the node of such a copy, itself included, and a line for each."""
@@ -95,7 +95,7 @@ class Together:
         found = {point}
         queue = [point]
         while queue:
-            fresh = self._needed_by.get(queue.pop(), set()) - found
+            fresh = self.needed_by.get(queue.pop(), set()) - found
             found |= fresh
             queue.extend(fresh)
         self.spent += len(found)
@@ -191,7 +191,7 @@ class Eligibility:
             if location.role is None and isinstance(location.strength, Mandate):
                 for name in members[location.service]:
                     self._restrict(name, location)
-        self._masks: dict[str, int] = {}
+        self._spread()
         self._sets: dict[int, frozenset[NodeName]] = {}
 
     def _restrict(self, name: ServiceName, location: Location) -> None:
@@ -203,19 +203,27 @@ class Eligibility:
             self.lines.setdefault(name, []).append(location.origin)
 
     def needed(self, name: str) -> list[str]:
-        """The service and what must be on its node."""
-        if (name, None) not in self._together.needs:
+        """The service and what must be on its node; itself alone where that is too much to look through."""
+        if self._together.spent > _WORK_MAX or self._together.alone((name, None)):
             return [name]
         return [point[0] for point in self._together.reach((name, None))]
 
     def mask(self, name: str) -> int:
         """Eligible nodes as bits."""
-        if name not in self._masks:
-            found = self._every
-            for needed in self.needed(name):
-                found &= self._alone.get(needed, self._every)
-            self._masks[name] = found
-        return self._masks[name]
+        return self._masks.get((name, None), self._every)
+
+    def _spread(self) -> None:
+        """Hand each restriction on to what must be on the same node, until nothing changes."""
+        self._masks: dict[Point, int] = {(name, None): mask for name, mask in self._alone.items()}
+        queue = list(self._masks)
+        while queue:
+            point = queue.pop()
+            mask = self._masks[point]
+            for follower in self._together.needed_by.get(point, ()):
+                before = self._masks.get(follower, self._every)
+                if before & ~mask:
+                    self._masks[follower] = before & mask
+                    queue.append(follower)
 
     def nodes(self, name: str) -> frozenset[NodeName]:
         """Eligible nodes by name."""

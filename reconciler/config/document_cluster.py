@@ -84,7 +84,7 @@ class Health(Strict):
 
     strategy: HealthWord = Field(
         description="`none`, `migrate-on-red` (nothing runs on a red node), `only-green`, `progressive` (the "
-        "scores below add up) or `custom` (as `progressive`, for locations to build on)."
+        "scores below add up) or `custom` (the same without `base`)."
     )
     base: Maybe[HealthScore] = Field(
         default=None, description="Points that every node begins with. Default 0."

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from reconciler.config.document import TAG_MARK, Document, model_at
-from reconciler.config.problems import Problems, did_you_mean
+from reconciler.config.problems import Problems
 from reconciler.config.values import shown
 from reconciler.config.yaml_tree import Path, Tree, build, quoted
 from reconciler.model.intent import Origin
@@ -135,7 +135,7 @@ def _report(part: Part, error: ErrorDetails, problems: Problems) -> None:
     match error["type"]:
         case "extra_forbidden":
             known = _siblings(error["loc"])
-            detail = f"{quoted(key)} is not a key that can stand here.{did_you_mean(key, known)}"
+            detail = f"{quoted(key)} is not a key that can stand here.{problems.did_you_mean(key, known)}"
             if known:
                 detail += f" Known here: {', '.join(known)}."
             problems.add("R010", detail, part.exact(*path))

@@ -4,7 +4,7 @@ A summary is fixed text, so that it can be searched for; docs/diagnostics.md say
 and how it is put right. Every check reports here and goes on: the operator sees all problems at once.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from reconciler.config.yaml_tree import quoted
@@ -70,11 +70,15 @@ WARNINGS: Final = frozenset(
 """What never endangers anything: at worst something does not run, and the plan says why."""
 
 
+_COMPARED_MAX: Final = 50_000
+
+
 class Problems:
     """Collects diagnostics in any order and gives them back sorted by place."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str, Origin | None], Diagnostic] = {}
+        self._compared = 0
 
     def add(
         self, code: str, detail: str, origin: Origin | None = None, *, harmless: bool = False
@@ -87,6 +91,11 @@ class Problems:
         self._found[code, detail, origin] = Diagnostic(
             code=code, summary=SUMMARIES[code], detail=detail, severity=severity, origin=origin
         )
+
+    def did_you_mean(self, name: str, known: Collection[str]) -> str:
+        """What `did_you_mean` says, as long as the names compared are not too many: that takes time."""
+        self._compared += len(known)
+        return did_you_mean(name, known) if self._compared <= _COMPARED_MAX else ""
 
     @property
     def errors(self) -> bool:

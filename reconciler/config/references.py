@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from reconciler.config import document
 from reconciler.config.draft import AnyConstraint, Draft, Entry
-from reconciler.config.problems import Problems, did_you_mean, listed
+from reconciler.config.problems import Problems, listed
 from reconciler.config.yaml_tree import quoted
 from reconciler.model.ids import NodeName
 from reconciler.model.intent import Origin, Role
@@ -22,6 +22,7 @@ class References:
         self._nodes = draft.names("nodes")
         self._services = draft.names("services")
         self._groups = draft.names("groups")
+        self._known = self._services | self._groups
         self._group_of = {
             member: entry.body for entry in draft.groups.values() for member in entry.body.members
         }
@@ -34,10 +35,12 @@ class References:
         """Whether a service or group can be used; an unknown name is reported."""
         if name in self._draft.services or name in self._draft.groups:
             return True
-        if name not in self._services and name not in self._groups:
-            known = self._services | self._groups
+        if name not in self._known:
             detail = f"{used_by} names {quoted(name)}, which this cluster does not list."
-            hint = did_you_mean(name, known) or " Add it to `services`, or correct the name."
+            hint = (
+                self._problems.did_you_mean(name, self._known)
+                or " Add it to `services`, or correct the name."
+            )
             self._problems.add("R021", detail + hint, at())
         return False
 
@@ -57,7 +60,8 @@ class References:
                 f"Group {quoted(group.name)} names {quoted(name)}, which is not a service here."
             )
             hint = (
-                did_you_mean(name, self._services) or " Add it to `services`, or correct the name."
+                self._problems.did_you_mean(name, self._services)
+                or " Add it to `services`, or correct the name."
             )
             self._problems.add("R021", detail + hint, at())
         return False
@@ -69,7 +73,10 @@ class References:
         for number, name in enumerate(names):
             if name not in self._nodes:
                 detail = f"{used_by} names node {quoted(name)}, which this cluster does not list."
-                hint = did_you_mean(name, self._nodes) or " Add it to `nodes`, or correct the name."
+                hint = (
+                    self._problems.did_you_mean(name, self._nodes)
+                    or " Add it to `nodes`, or correct the name."
+                )
                 self._problems.add("R020", detail + hint, at(number))
         return tuple(sorted(NodeName(name) for name in names if name in self._draft.nodes))
 
@@ -92,7 +99,9 @@ class References:
             return ""
         known = {key for key, _ in self._labels}
         if label not in known and not self._draft.is_broken("nodes"):
-            hint = did_you_mean(label, known) or " Add it to the `labels` of the nodes."
+            hint = (
+                self._problems.did_you_mean(label, known) or " Add it to the `labels` of the nodes."
+            )
             self._problems.add(
                 "R023",
                 f"{used_by} compares nodes by the label {quoted(label)}, and no node has it.{hint}",
@@ -107,7 +116,10 @@ class References:
         known = self._draft.devices
         for number, name in enumerate(names):
             if name not in known:
-                hint = did_you_mean(name, known) or " Add it to `devices`, or correct the name."
+                hint = (
+                    self._problems.did_you_mean(name, known)
+                    or " Add it to `devices`, or correct the name."
+                )
                 self._problems.add(
                     "R029",
                     f"{used_by} names the device {quoted(name)}, which is not there.{hint}",
@@ -120,11 +132,11 @@ class References:
             values = {known for label, known in self._labels if label == key}
             if not values:
                 keys = {label for label, _ in self._labels}
-                hint = did_you_mean(key, keys)
+                hint = self._problems.did_you_mean(key, keys)
                 return f" No node has a label {quoted(key)}.{hint}"
             if value not in values:
                 return (
-                    did_you_mean(value, values)
+                    self._problems.did_you_mean(value, values)
                     or f" Values of {quoted(key)}: {listed(sorted(values))}."
                 )
         return " Each label is known, but no node has all of them."

@@ -11,7 +11,7 @@ from typing import Any
 
 from reconciler.config import document
 from reconciler.config.draft import Draft, Entry
-from reconciler.config.problems import Problems, did_you_mean
+from reconciler.config.problems import Problems
 from reconciler.config.safety import Said
 from reconciler.config.settings import BUILT_IN, Settings, monitor_promoted, overlay
 from reconciler.config.shapes import Parameters
@@ -71,7 +71,10 @@ class Services:
         if name not in self._templates:
             known = self._draft.names("templates")
             if name not in known:
-                hint = did_you_mean(name, known) or " Add it to `templates`, or correct the name."
+                hint = (
+                    self._problems.did_you_mean(name, known)
+                    or " Add it to `templates`, or correct the name."
+                )
                 detail = f"Service {quoted(entry.name)} takes the unknown template {quoted(name)}."
                 self._problems.add("R022", detail + hint, entry.at("template"))
             return usual

@@ -67,8 +67,7 @@ def several(read: Callable[[object], str], what: str) -> PlainValidator:
             raise wrong(f"The list is empty; {what} is needed.")
         found = tuple(read(item) for item in items)
         if len(set(found)) < len(found):
-            twice = next(item for item in found if found.count(item) > 1)
-            raise wrong(f"{shown(twice)} stands twice in this list.")
+            raise wrong(f"{shown(_twice(found))} stands twice in this list.")
         return found
 
     return PlainValidator(read_several)
@@ -93,11 +92,15 @@ def names(least: int, most: int | None, what: str) -> tuple[PlainValidator, With
             raise wrong(f"{what}, not {_sized(value)}.", "R012")
         found = tuple(read_name(item) for item in value)
         if len(set(found)) < len(found):
-            twice = next(item for item in found if found.count(item) > 1)
-            raise wrong(f"{shown(twice)} stands twice in this list.", "R027")
+            raise wrong(f"{shown(_twice(found))} stands twice in this list.", "R027")
         return found
 
     return PlainValidator(read), WithJsonSchema(schema)
+
+
+def _twice(found: tuple[str, ...]) -> str:
+    seen: set[str] = set()
+    return next(item for item in found if item in seen or seen.add(item))  # type: ignore[func-returns-value]
 
 
 def _sized(value: object) -> str:

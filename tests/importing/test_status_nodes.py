@@ -109,3 +109,8 @@ def test_a_connected_remote_node_cannot_be_carried_over() -> None:
     _, gone = observe_all(cib(resource("r"), state("a"), remote))
     assert [found.code for found in up] == ["R071"]
     assert [found.code for found in gone] == ["R072"]
+
+
+def test_of_two_nodes_of_one_name_the_first_counts_and_a_nameless_one_is_left_out() -> None:
+    observed = observe(cib("", state("a", rack="x"), nodes="a a n/a"))
+    assert [each.name for each in observed.nodes] == ["a"]

@@ -44,10 +44,10 @@ def read_nodes(cib: Cib, options: Options) -> tuple[Standing, ...]:
     fencing = options.truth("fencing-enabled", default=True)
     unseen = fencing and options.truth("startup-fencing", default=True)
     timeout_s = duration_ms(options.text("node-pending-timeout")) // 1000
-    standings = []
+    standings: dict[str, Standing] = {}
     for element in cib.section("nodes").all("node"):
         name = element.get("uname", "id")
-        if not name or element.get("type").lower() == _REMOTE:
+        if not name or name in standings or element.get("type").lower() == _REMOTE:
             continue
         state = _state_of(element, cib)
         standing = Standing(
@@ -57,8 +57,8 @@ def read_nodes(cib: Cib, options: Options) -> tuple[Standing, ...]:
             standing.unclean = "it was never seen, and anything may run there" if unseen else ""
         elif element.get("type").lower() != "ping":
             _judge(standing, state, fencing=fencing, timeout_s=timeout_s, now_s=cib.now_ms // 1000)
-        standings.append(standing)
-    return tuple(standings)
+        standings[name] = standing
+    return tuple(standings.values())
 
 
 def states(cib: Cib) -> Iterator[Element]:

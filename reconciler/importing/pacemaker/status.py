@@ -73,7 +73,7 @@ class _Reader:
         self._services = {each.name: each for each in intent.services} if intent else {}
         self._now_s = cib.now_ms // 1000
         self._fencing = options.truth("fencing-enabled", default=True)
-        self._standings = read_nodes(cib, options)
+        self._standings = tuple(n for n in read_nodes(cib, options) if is_name(n.name))
         self._histories = _histories(self._standings)
         self._migrations = Migrations(
             histories={(each.resource, each.node): each for each in self._histories},
@@ -183,7 +183,7 @@ class _Reader:
         for entry in history.entries:
             replay.take(entry)
         name = primitive.id if primitive else without_instance(history.resource)
-        if not (is_name(name) and is_name(standing.name)):
+        if not is_name(name):
             detail = f'"{name}" on "{standing.name}" cannot be named here.'
             self.notes.left_out(detail, self._cib.origin(history.element))
             return
@@ -333,7 +333,7 @@ class _Reader:
     def _promotion_scores(self) -> Iterable[PromotionScore]:
         for standing in sorted(self._standings, key=lambda each: each.name):
             for primitive in sorted(self._resources.primitives, key=lambda each: each.id):
-                if not primitive.promotable:
+                if not (primitive.promotable and is_name(primitive.id)):
                     continue
                 here = self._seen[primitive.id, standing.name]
                 anywhere = any(self._seen.get((primitive.id, o.name)) for o in self._standings)

@@ -5,6 +5,7 @@ its group, its clone. There is one failure for each service and node, and the gr
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from reconciler.importing.pacemaker.history import Entry, History
@@ -12,7 +13,7 @@ from reconciler.importing.pacemaker.history_policies import failure_timeout_s
 from reconciler.importing.pacemaker.history_replay import Fate, Replay
 from reconciler.importing.pacemaker.resources import Primitive, Resources
 from reconciler.importing.pacemaker.status_failures import Count
-from reconciler.importing.pacemaker.words import INFINITY
+from reconciler.importing.pacemaker.words import INFINITY, is_name
 from reconciler.model.ids import Millis, NodeName, ServiceName
 from reconciler.model.observed import Failure
 
@@ -130,6 +131,9 @@ class Bans:
         return self._now_ms if forgotten else Millis(when_ms)
 
     def _put(self, failure: Failure) -> None:
+        if not is_name(failure.service):
+            return  # it is no service here, and the other half of the import has said so
+        failure = replace(failure, last_ms=min(failure.last_ms, self._now_ms))
         key = (failure.node, failure.service)
         present = self._found.get(key)
         if present is None or (failure.fatal, failure.count) > (present.fatal, present.count):

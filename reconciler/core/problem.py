@@ -307,9 +307,7 @@ def _cherished(
         changed = False
         for link in links:
             supply = steady[link.other] | world.copies[link.other].pinned
-            if link.every and world.copies[link.other].running & ~supply:
-                left = 0
-            elif (link.service, link.other) in local:
+            if (link.service, link.other) in local:
                 left = steady[link.service] & supply
             else:
                 left = steady[link.service] if supply else 0

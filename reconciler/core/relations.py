@@ -57,7 +57,7 @@ class Link:
     reverse: bool = True
     """AFTER, SEQUENCE: stops in reverse order, and stops with the other."""
     every: bool = False
-    """AFTER: it waits for all copies of the other, and restarts when any of them does."""
+    """AFTER: it waits for all copies of the other that start, and restarts when any of them does."""
     minimum: int = 0
     """AFTER: so many copies of the other are enough, whichever; 0: one, and each relies on its own."""
     any_of: tuple[int, ...] = ()

@@ -98,9 +98,9 @@ def _torn(
 
 def _borne(problem: Problem, link: Link, seats: Mask, standing: Mask) -> Mask:
     """The nodes where a dependent goes on, with these copies of its supplier wanted and undisturbed."""
-    pinned, running = problem.variables[link.other].pinned, problem.world.copies[link.other].running
+    pinned = problem.variables[link.other].pinned
     if link.every:
-        return 0 if (seats | running) & ~standing else -1
+        return 0 if seats & ~standing else -1
     # Own supplier here: it must be steady. None here: any steady one elsewhere will do.
     borne = standing | pinned
     return borne | ~(seats | pinned) if borne else 0

@@ -1,0 +1,224 @@
+"""One plan before the judge: the facts sorted into tracks, the plan's actions laid over them.
+
+Shape: one pass over copies, seats and actions; ancestors as bits of integers.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from graphlib import TopologicalSorter
+
+from reconciler.core.definition import definition_digest, fixed_digest
+from reconciler.core.verify.facts import Facts, Fate
+from reconciler.core.verify.links import Links
+from reconciler.core.verify.values import Key, Place, Track
+from reconciler.model.ids import ActionId, Digest, Millis
+from reconciler.model.intent import Intent, MultipleActive, Role, Service
+from reconciler.model.observed import Copy, Observed
+from reconciler.model.placement import Placement
+from reconciler.model.plan import Action, ActionKind, Plan
+
+_BEGINS = (ActionKind.START, ActionKind.PROMOTE)
+_ENDS = (ActionKind.STOP, ActionKind.DEMOTE)
+_ROLES = (ActionKind.PROMOTE, ActionKind.DEMOTE)
+
+
+class Case:
+    """The intent, the facts and the plan in the judge's own words."""
+
+    def __init__(
+        self, plan: Plan, intent: Intent, observed: Observed, placement: Placement, now_ms: Millis
+    ) -> None:
+        self.plan, self.intent, self.observed, self.placement = plan, intent, observed, placement
+        self.now_ms = now_ms
+        self.actions: dict[ActionId, Action] = {action.id: action for action in plan.actions}
+        self.fences: dict[str, Action] = {
+            a.node: a for a in plan.actions if a.kind is ActionKind.FENCE
+        }
+        self.facts = Facts(intent, observed, frozenset(self.fences))
+        self.services = self.facts.services
+        self.tracks: dict[Key, Track] = {}
+        self.reloads: dict[str, dict[Place, Action]] = {}
+        self.probes: dict[tuple[str, str], Action] = {}
+        self.twice: list[Action] = []
+        """Actions that another one does already."""
+        self.lost_track: list[Action] = []
+        """Actions on copies, of nodes, or of services that are not there."""
+        self.too_many: set[str] = set()
+        """Services of one copy found running more than once, all of which is suspect."""
+        self._digests: dict[str, tuple[Digest, Digest | None]] = {}
+        self._numbered = self._number()
+        for copy in observed.copies:
+            self._sort(copy)
+        for name, service in self.services.items():
+            if service.replicas == 1:
+                self._multiple(name, service)
+        for action in plan.actions:
+            if action.kind is not ActionKind.FENCE:
+                self._lay(action)
+        for seat in placement.seats:
+            self._seat(seat.service, seat.node, seat.role)
+
+    # Tracks -----------------------------------------------------------------------------------------
+
+    def track(self, key: Key) -> Track:
+        """The track of a service's copies, or of its promoted ones."""
+        found = self.tracks.get(key)
+        if found is None:
+            found = self.tracks[key] = Track(key[0], key[1], self.services.get(key[0]))
+        return found
+
+    def _number(self) -> set[str]:
+        """Services whose copies on one node are told apart by their numbers."""
+        numbered = {s.name for s in self.intent.services if s.replicas_per_node > 1}
+        spots = Counter((copy.service, copy.node) for copy in self.observed.copies)
+        if len(spots) < len(self.observed.copies):
+            numbered |= {name for (name, _), count in spots.items() if count > 1}
+        return set(map(str, numbered))
+
+    def _sort(self, copy: Copy) -> None:
+        if copy.node not in self.facts.states:
+            return
+        name = copy.service
+        service = self.services.get(name)
+        fate = self.facts.fate(copy)
+        if fate is Fate.GONE:
+            return
+        if service is None and (fate is not Fate.FREE or self.facts.kept_orphans()):
+            return
+        place = (copy.node, copy.instance if name in self._numbered else 0)
+        _by_fate(self.track((name, False)), fate)[place] = copy
+        if copy.role is Role.PROMOTED and service is not None and service.promotable:
+            _by_fate(self.track((name, True)), fate)[place] = copy
+
+    def _multiple(self, name: str, service: Service) -> None:
+        track = self.tracks.get((name, False))
+        if track is None or len(track.free) < 2:  # noqa: PLR2004 - more than one
+            return
+        if service.multiple_active is MultipleActive.BLOCK:
+            for one in (track, self.track((name, True))):
+                one.held |= one.free
+                self.facts.stuck |= {id(copy) for copy in one.free.values()}
+                one.free = {}
+        elif service.multiple_active is not MultipleActive.STOP_UNEXPECTED:
+            self.too_many.add(name)
+
+    def _lay(self, action: Action) -> None:
+        if action.service is None or action.node not in self.facts.states:
+            self.lost_track.append(action)
+            return
+        name = str(action.service)
+        place = self._place(action, action.node)
+        if action.kind is ActionKind.PROBE:
+            self._put(self.probes, (name, action.node), action)
+        elif action.kind is ActionKind.RELOAD:
+            self._put(self.reloads.setdefault(name, {}), place, action)
+        elif action.kind is ActionKind.MIGRATE:
+            track = self.track((name, False))
+            self._put(track.ends, place, action)
+            if action.target is None or action.target not in self.facts.states:
+                self.lost_track.append(action)
+            else:
+                self._put(track.begins, self._place(action, action.target), action)
+        else:
+            track = self.track((name, action.kind in _ROLES))
+            self._put(track.begins if action.kind in _BEGINS else track.ends, place, action)
+
+    def _put[K](self, into: dict[K, Action], key: K, action: Action) -> None:
+        if key in into:
+            self.twice.append(action)
+        into[key] = action
+
+    def _place(self, action: Action, node: str) -> Place:
+        return node, action.instance if action.service in self._numbered else 0
+
+    def _seat(self, name: str, node: str, role: Role) -> None:
+        seats = self.track((name, False)).seats
+        seats[node] = seats.get(node, 0) + 1
+        if role is Role.PROMOTED:
+            seats = self.track((name, True)).seats
+            seats[node] = seats.get(node, 0) + 1
+
+    # Definitions ------------------------------------------------------------------------------------
+
+    def changed(self, copy: Copy) -> bool:
+        """Whether it runs with another definition than wanted."""
+        return copy.digest is not None and copy.digest != self._digest(copy.service)[0]
+
+    def reloadable(self, copy: Copy) -> bool:
+        """Whether a reload makes its definition the wanted one."""
+        fixed = self._digest(copy.service)[1]
+        return fixed is not None and copy.fixed_digest == fixed
+
+    def _digest(self, name: str) -> tuple[Digest, Digest | None]:
+        found = self._digests.get(name)
+        if found is None:
+            service = self.services[name]
+            found = definition_digest(service), fixed_digest(service)
+            self._digests[name] = found
+        return found
+
+    # Order ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _order(self) -> Mapping[ActionId, int]:
+        return {action.id: i for i, action in enumerate(self.plan.actions)}
+
+    @cached_property
+    def _reach(self) -> Mapping[ActionId, int]:
+        """What is surely over when an action begins, as bits."""
+        found: dict[ActionId, int] = {}
+        order = TopologicalSorter({a.id: a.after for a in self.plan.actions}).static_order()
+        for name in order:
+            reached = 0
+            for earlier in self.actions[name].after:
+                reached |= found[earlier] | 1 << self._order[earlier]
+            found[name] = reached
+        return found
+
+    def before(self, earlier: Action, later: Action) -> bool:
+        """Whether every order the graph allows has the one over before the other begins."""
+        return bool(self._reach[later.id] >> self._order[earlier.id] & 1)
+
+    def gone_before(self, track: Track, place: Place, later: Action) -> bool:
+        """Whether what runs at a place has surely ended, or been fenced, when an action begins."""
+        end = track.ends.get(place) or (
+            self.fences.get(place[0]) if place in track.doomed else None
+        )
+        return end is not None and self.before(end, later)
+
+    # Constraints ------------------------------------------------------------------------------------
+
+    @cached_property
+    def links(self) -> Links:
+        """What services have to do with one another."""
+        return Links(self.intent, self.services)
+
+    def zone(self, attribute: str, node: str) -> str:
+        """Where a node counts as being, for constraints by label."""
+        if not attribute:
+            return node
+        return self._zones(attribute)[node]
+
+    def zone_of(self, attribute: str, node: str) -> Iterator[str]:
+        """The nodes that count as the same place."""
+        if not attribute:
+            return iter((node,))
+        zones = self._zones(attribute)
+        return (other for other, zone in zones.items() if zone == zones[node])
+
+    def _zones(self, attribute: str) -> Mapping[str, str]:
+        return {
+            node.name: next((f"={v}" for k, v in node.labels if k == attribute), f"@{node.name}")
+            for node in self.intent.nodes
+        }
+
+
+def _by_fate(track: Track, fate: Fate) -> dict[Place, Copy]:
+    match fate:
+        case Fate.FREE:
+            return track.free
+        case Fate.HELD:
+            return track.held
+        case _:
+            return track.doomed

@@ -2,7 +2,7 @@
 
 Scenarios do not depend on each other and cost nothing but computing, so each processor takes some. The
 workers hold the baseline from their start; only numbers go to them and only outcomes come back. Ctrl-C
-belongs to this process: workers ignore it, finish the few scenarios that they hold, and end.
+belongs to this process: workers never see it, finish the few scenarios that they hold, and end.
 """
 
 import gc
@@ -11,9 +11,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 from reconciler.cli.screen import Screen, watched
@@ -48,26 +49,29 @@ def outcomes(
         progress = _Progress(screen=screen, total=len(scenarios))
         source = _here if alone else _pooled(workers)
         try:
-            for outcome in source(baseline, scenarios, judged):
-                found.append(outcome)
-                progress.count(outcome)
+            with closing(source(baseline, scenarios, judged)) as results:
+                for outcome in results:
+                    found.append(outcome)
+                    progress.count(outcome)
         except KeyboardInterrupt:
             done = f"{len(found)} of {amount(len(scenarios), 'scenario')}"
             raise Trouble(f"interrupted after {done}") from None
     return tuple(found)
 
 
-_Source = Callable[[Baseline, Sequence[Scenario], bool], Iterator[Outcome]]
+_Source = Callable[[Baseline, Sequence[Scenario], bool], Generator[Outcome, None, None]]
 
 
-def _here(baseline: Baseline, scenarios: Sequence[Scenario], judged: bool) -> Iterator[Outcome]:
+def _here(
+    baseline: Baseline, scenarios: Sequence[Scenario], judged: bool
+) -> Generator[Outcome, None, None]:
     return (attempt(baseline, scenario, judged=judged).outcome for scenario in scenarios)
 
 
 def _pooled(workers: int) -> _Source:
     def source(
         baseline: Baseline, scenarios: Sequence[Scenario], judged: bool
-    ) -> Iterator[Outcome]:
+    ) -> Generator[Outcome, None, None]:
         how = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
         pool = ProcessPoolExecutor(
             workers,
@@ -76,7 +80,9 @@ def _pooled(workers: int) -> _Source:
             initargs=(baseline, scenarios, judged),
         )
         try:
-            for at, outcome in enumerate(pool.map(_one, range(len(scenarios)), chunksize=_CHUNK)):
+            with _uninterrupted():
+                found = pool.map(_one, range(len(scenarios)), chunksize=_CHUNK)
+            for at, outcome in enumerate(found):
                 if outcome is not None:
                     yield outcome
                 else:  # what went wrong there goes wrong here too, and is told where it can be read
@@ -92,13 +98,22 @@ def _pooled(workers: int) -> _Source:
     return source
 
 
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back for a moment; what is started meanwhile is never interrupted by it at all."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 # In a worker ----------------------------------------------------------------------------------------
 
 _work: list[tuple[Baseline, Sequence[Scenario], bool]] = []
 
 
 def _begin(baseline: Baseline, scenarios: Sequence[Scenario], judged: bool) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _work.append((baseline, scenarios, judged))
     gc.freeze()  # what is shared stays shared, and is not walked again and again
 

@@ -172,7 +172,9 @@ def verdict(promise: Promise, sweep: Sweep) -> str:
     if promise.broken_by:
         return f"broken by {listing(map(str, promise.broken_by), most=3)}"
     if not sweep.depth:
-        return "not broken by this"
+        only = sweep.outcomes[0].scenario
+        spoken = only.only_nodes and len(only.nodes) <= promise.survive
+        return "holds" if spoken else "says nothing of this"
     if promise.tried < promise.survive:
         return f"holds for up to {promise.tried} at once; more was not tried"
     return "holds"

@@ -56,7 +56,7 @@ def _promises(sweep: Sweep) -> Iterator[str]:
         said = f"**{said}**" if promise.broken_by else said
         yield f"| {code(promise.service)} | survive: {promise.survive} | {said} |"
     if len(listed) > _ROWS_MOST:
-        yield f"\n… and {amount(len(listed) - _ROWS_MOST, 'promise')} more."
+        yield f"\n… and {len(listed) - _ROWS_MOST} more promises."
     yield ""
 
 
@@ -72,7 +72,7 @@ def _table(listed: list[Row]) -> Iterator[str]:
         said = text("; ".join(remarks(row.outcome)))
         yield f"| {fails} | {lost} | {worse} | {moved(row.outcome)} | {said} |"
     if len(listed) > _ROWS_MOST:
-        yield f"\n… and {amount(len(listed) - _ROWS_MOST, 'row')} more."
+        yield f"\n… and {len(listed) - _ROWS_MOST} more rows."
     yield ""
 
 
@@ -95,13 +95,13 @@ def _frail(sweep: Sweep) -> Iterator[str]:
         why = " + ".join(code(str(fault)) for fault in each.smallest.faults)
         yield f"- {code(each.service)}: in {each.times} of {len(sweep.outcomes)}, as when {why} fails"
     if len(found) > _ROWS_MOST:
-        yield f"\n… and {amount(len(found) - _ROWS_MOST, 'service')} more."
+        yield f"\n… and {len(found) - _ROWS_MOST} more services."
     yield "\n</details>\n"
 
 
 def _made_from(simulation: Simulation) -> str:
-    what = f"{tried(simulation.sweep)} · " if simulation.sweep.depth else ""
+    what = f"{text(tried(simulation.sweep))} · " if simulation.sweep.depth else ""
     return (
-        f"<sub>{text(what)}{text(premise(simulation))} · intent {code(short(simulation.revision))} · "
+        f"<sub>{what}{text(premise(simulation))} · intent {code(short(simulation.revision))} · "
         f"facts {code(simulation.observed_digest[:10])}</sub>\n"
     )

@@ -144,7 +144,7 @@ def step(
             asked = tuple(
                 Ask(action=action, part=progress.part(action.id))
                 for action in plan.actions
-                if action.id in waiting and progress.place(action) == node
+                if action.id in waiting and _is_asked(progress, action, node)
             )
         case Ended():
             progress, asked = _result(plan, progress, event)
@@ -182,6 +182,11 @@ def _result(plan: Plan, progress: Progress, event: Ended) -> tuple[Progress, tup
         return _ended(progress, action.id, fate), ()
     parts = MappingProxyType({**progress.parts, action.id: part})
     return replace(progress, parts=parts), (Ask(action=action, part=part),)
+
+
+def _is_asked(progress: Progress, action: Action, node: NodeName) -> bool:
+    """Whether it is this node that was asked. Nobody asks a node to fence itself."""
+    return progress.place(action) == node and action.kind is not ActionKind.FENCE
 
 
 def parts_of(action: Action) -> int:

@@ -22,7 +22,6 @@ from reconciler.resources.frames import Address
 from reconciler.resources.netlink import Link, NetlinkTrouble, Network
 from reconciler.resources.outcomes import Deadline
 
-
 HELD_PAUSE_MS_FIRST, HELD_PAUSE_MS_MAX = 100, 2_000
 """Between two questions whether another machine still holds the address; twice as long each time."""
 

@@ -224,7 +224,7 @@ def _ask(turn: Turn, action: Action, part: int) -> None:
         turn.do(Fence(node=action.node, key=key, fencing=fencing))
     elif action.service is not None:
         step = _step(turn, key, _kind(action, part), action.service)
-        if action.kind is ActionKind.MIGRATE:
+        if step.kind is ActionKind.MIGRATE:
             step = replace(step, source=action.node, target=action.target)
         _order(turn, held.progress.place(action), step)
     if part > 0:

@@ -27,7 +27,7 @@ from reconciler.model.intent import (
     TicketRule,
 )
 
-PAIRS_MAX: Final = 200_000
+PAIRS_MAX: Final = 100_000
 """Most pairs that all spreads of a cluster may stand for."""
 
 AnyEntry = Entry[AnyConstraint]

@@ -20,7 +20,7 @@ from reconciler.model.intent import (
     Service,
 )
 
-_WORK_MAX = 1_000_000
+_WORK_MAX = 300_000
 
 
 def members_of(intent: Intent) -> dict[str, tuple[ServiceName, ...]]:

@@ -62,8 +62,6 @@ class _Reader:
         carried = frozenset({*bodies, *groups})
         constraints = self._constraints(carried, nodes)
         fencing = read_fencing(self._cib, self._resources, self._nodes, self._options, self._notes)
-        if self._options.truth("maintenance-mode", default=False):
-            defaults["maintenance"] = True
         return {
             "version": 1,
             "cluster": cluster_name(self._cib, self._options),
@@ -89,10 +87,16 @@ class _Reader:
                     f'The guest node "{guest}", which "{primitive.id}" brings up, is unsupported.',
                     primitive.element.line,
                 )
+        connected = {
+            each.id if each.remote else each.meta.get("remote-node")
+            for each in self._resources.primitives
+        }
         for element in self._cib.section("nodes").all("node"):
-            if element.get("type").lower() == "remote":
-                self._unsupported(
-                    f'The remote node "{element.get("uname")}" is unsupported.', element.line
+            name = element.get("uname", "id")
+            if element.get("type").lower() == "remote" and name not in connected:
+                self._notes.ignored(
+                    f'The remote node "{name}" has no connection any more.',
+                    self._cib.origin(element),
                 )
 
     def _unsupported(self, detail: str, line: int) -> None:

@@ -34,6 +34,9 @@ USUAL: dict[str, Value] = {
 }
 """Pacemaker's own defaults, in the order in which they are written."""
 
+_ORDER = ("max", "forget-after", "every", "timeout", "on-fail")
+_OF_ROLES = ("promote", "demote")
+
 BUILT_IN: dict[str, Value] = {
     "priority": 0,
     "stickiness": 100,
@@ -57,6 +60,8 @@ def common(bodies: Iterable[Body]) -> Body:
     every = [*bodies]
     found: Body = {}
     for name, usual in USUAL.items():
+        if name in _OF_ROLES and not any(name in body for body in every):
+            continue
         if isinstance(usual, Mapping):
             found[name] = _common_parts(name, usual, every)
         else:
@@ -97,7 +102,7 @@ def _common_parts(name: str, usual: Mapping[str, Value], bodies: list[Body]) -> 
             found[key] = _most_frequent(values, usual[key])
         elif shared and len(values) == len(bodies):
             found[key] = values[0]
-    return found
+    return {key: found[key] for key in sorted(found, key=_ORDER.index)}
 
 
 def _most_frequent(values: list[Value], usual: Value) -> Value:

@@ -157,7 +157,7 @@ class Locations:
         for name, node in self._nodes.items():
             known = {"#uname": name, "#id": node.element.id, "#kind": "cluster"}
             context = Context(
-                node=known | node.attributes,
+                node={**known, **node.attributes},
                 parameters=parameters,
                 meta=owner.meta,
                 captured=captured,

@@ -53,9 +53,9 @@ class _Reader:
     def _of_sets(self, sets: list[ResourceSet]) -> Iterator[dict[str, Value]]:
         before: ResourceSet | None = None
         for each in sets:
-            yield from self._within(each)
             if before is not None:
                 yield from self._between(before, each)
+            yield from self._within(each)
             before = each
 
     def _within(self, found: ResourceSet) -> Iterator[dict[str, Value]]:

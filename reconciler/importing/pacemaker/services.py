@@ -14,6 +14,7 @@ from reconciler.importing.pacemaker.notes import Notes
 from reconciler.importing.pacemaker.operations import Operation
 from reconciler.importing.pacemaker.resources import Clone, Primitive
 from reconciler.importing.pacemaker.settings import Options
+from reconciler.importing.pacemaker.status_digests import unreloadable
 from reconciler.importing.pacemaker.words import (
     INFINITY,
     duration_ms,
@@ -38,7 +39,11 @@ _REQUIRES: Final = {
     "unfencing": "fencing",
 }
 _ON_FAIL: Final = ("restart", "ignore", "block", "stop", "demote", "standby", "fence")
-_SECRET = re.compile(r"(^|_)(pass|passwd|password|passphrase|secret)$", re.IGNORECASE)
+_PROVIDER: Final = "heartbeat"
+_FOLDERS: Final = {"lsb": "/etc/init.d", "heartbeat": "/etc/ha.d/resource.d"}
+_UNIT = re.compile(r"[A-Za-z0-9:_\\][A-Za-z0-9:_.\\@-]{0,240}")
+_PATH = re.compile(r"(/[A-Za-z0-9_@.+-]+)+|[A-Za-z0-9_@.+-]+")
+_SECRET = re.compile(r"(^|[_-])(pass|passwd|password|passphrase|secret)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -54,6 +59,7 @@ class Cluster:
     """Utilization counts."""
     nodes: int
     managed: bool
+    maintenance: bool
     stickiness: int
 
 
@@ -69,6 +75,7 @@ def cluster_of(options: Options, *, nodes: int, devices: bool) -> Cluster:
         capacities=options.text("placement-strategy", "default").lower() != "default",
         nodes=nodes,
         managed=options.truth("is-managed-default", default=True) and (devices or not fenced),
+        maintenance=options.truth("maintenance-mode", default=False),
         stickiness=options.score("default-resource-stickiness"),
     )
 
@@ -80,6 +87,7 @@ class Services:
         self._cib = cib
         self._cluster = cluster
         self._notes = notes
+        self._unreloadable = unreloadable(cib)
 
     def body(self, primitive: Primitive) -> dict[str, Value] | None:
         """A service with every setting written; None if no kind of service fits."""
@@ -105,19 +113,24 @@ class Services:
 
     def _kind(self, primitive: Primitive) -> dict[str, Value] | None:
         agent, origin = primitive.agent, self._cib.origin(primitive.element)
+        last = agent.type.rpartition("/")[2]
         match agent.standard:
-            case "ocf":
-                provider = agent.provider or "heartbeat"
-                found: dict[str, Value] = {"ocf": f"{provider}:{agent.type}"}
-                if is_name(provider) and is_name(agent.type):
-                    return found | self._parameters(primitive)
-            case "systemd" | "service" | "upstart":
-                if re.fullmatch(r"[A-Za-z0-9:_\\][A-Za-z0-9:_.\\@-]{0,240}", agent.type):
-                    return {"systemd": agent.type}
-            case "lsb" | "heartbeat" if re.fullmatch(r"[A-Za-z0-9_@.+-]+", agent.type):
-                folder = "/etc/init.d" if agent.standard == "lsb" else "/etc/ha.d/resource.d"
-                return {"script": f"{folder}/{agent.type}"}
-            case "nagios" if re.fullmatch(r"[A-Za-z0-9_.+-]+", agent.type):
+            case "ocf" if is_name(agent.provider or _PROVIDER) and is_name(last):
+                if last != agent.type:
+                    self._notes.changed(
+                        f'The agent of "{primitive.id}" is named by a path, {agent.type}. It became {last}.',
+                        origin,
+                    )
+                return {
+                    "ocf": f"{agent.provider or _PROVIDER}:{last}",
+                    **self._parameters(primitive),
+                }
+            case "systemd" | "service" | "upstart" if _UNIT.fullmatch(agent.type):
+                return {"systemd": agent.type}
+            case "lsb" | "heartbeat" if _is_path(agent.type):
+                folder = _FOLDERS[agent.standard]
+                return {"script": agent.type if "/" in agent.type else f"{folder}/{agent.type}"}
+            case "nagios" if is_name(agent.type):
                 self._notes.changed(
                     f'"{primitive.id}" only watches something. It became a script whose start and stop do '
                     "nothing; its parameters are to be added to `status`.",
@@ -135,7 +148,10 @@ class Services:
 
     def _parameters(self, primitive: Primitive) -> dict[str, Value]:
         found = parameters(primitive, self._cib, self._notes)
-        return {"parameters": found} if found else {}
+        body: dict[str, Value] = {"parameters": found} if found else {}
+        kept = self._unreloadable.get(primitive.id)
+        names = sorted(name for name in found if kept is not None and name not in kept)
+        return {**body, "reloadable": names} if names else body
 
     def _copies(self, primitive: Primitive) -> dict[str, Value]:
         """How many copies; those of a group's members are written on the group."""
@@ -163,7 +179,8 @@ class Services:
         return {
             "enabled": wanted and not none and not self._cluster.stopped,
             "managed": self._cluster.managed and self._managed(primitive),
-            "maintenance": primitive.truth("maintenance", default=False),
+            "maintenance": self._cluster.maintenance
+            or primitive.truth("maintenance", default=False),
             "critical": primitive.truth("critical", default=True),
             "migratable": primitive.truth("allow-migrate", default=False),
             "interleave": truth(over.get("interleave", ""), default=False),
@@ -254,6 +271,11 @@ class Services:
         if said == "fence" and not self._cluster.fenced:
             return "block" if op.name == "stop" else "stop"
         return "" if said == "restart" and op.name != "stop" else said
+
+
+def _is_path(text: str) -> bool:
+    """Whether a text is an absolute path, or the name of a file."""
+    return _PATH.fullmatch(text) is not None and ".." not in text.split("/")
 
 
 def copies(clone: Clone, nodes: int, meta: Mapping[str, str]) -> dict[str, Value]:

@@ -71,6 +71,7 @@ class Targets:
         """Services and groups that the import writes."""
         self._notes = notes
         self._tags = _tags(cib, resources)
+        self._recorded = {each.id for each in cib.status.walk("lrm_resource")}
 
     def is_tag(self, name: str) -> bool:
         """Whether a name stands for several resources."""
@@ -113,28 +114,51 @@ class Targets:
         )
 
     def _one(self, name: str, constraint: Element) -> Target | None:
-        owner = self._resources.by_id.get(name)
-        origin = self._cib.origin(constraint)
-        word = _WORDS.get(constraint.tag, constraint.tag)
+        owner = self._owner(name, constraint)
         if owner is None:
-            owner = self._resources.by_id.get(without_instance(name))
-        if owner is None:
-            bundled = any(name == each.id for each in self._resources.bundles)
-            if not bundled:
-                self._notes.ignored(
-                    f'The {word} "{constraint.id}" names "{name}", which is no resource.', origin
-                )
             return None
         found = name_of(owner, self._resources)
         if found not in self._carried:
             if isinstance(owner, Primitive) and owner.fences:
                 self._notes.left_out(
-                    f'The {word} "{constraint.id}" is about the fence device "{name}". Fence devices are no '
-                    "services here: they are not placed, and are used from any node.",
-                    origin,
+                    f'{_said(constraint)} is about the fence device "{name}". Fence devices are no services '
+                    "here: they are not placed, and are used from any node.",
+                    self._cib.origin(constraint),
                 )
             return None
         return Target(name=found, owner=owner)
+
+    def _owner(self, name: str, constraint: Element) -> Owner | None:
+        """The resource of this name. What is inside a clone stands for the clone once it was recorded."""
+        origin = self._cib.origin(constraint)
+        owner = self._resources.by_id.get(name)
+        if owner is None and self._resources.by_id.get(without_instance(name)) is not None:
+            self._notes.left_out(
+                f'{_said(constraint)} names "{name}", one instance of a clone. Constraints are about all '
+                "copies here.",
+                origin,
+            )
+            return None
+        if owner is None:
+            if all(name != each.id for each in self._resources.bundles):
+                self._notes.ignored(
+                    f'{_said(constraint)} names "{name}", which is no resource.', origin
+                )
+            return None
+        if isinstance(owner, Clone) or owner.clone is None:
+            return owner
+        if name in self._recorded:
+            return owner.clone
+        self._notes.ignored(
+            f'{_said(constraint)} names "{name}", which is inside the clone "{owner.clone.id}", instead of '
+            "the clone.",
+            origin,
+        )
+        return None
+
+
+def _said(constraint: Element) -> str:
+    return f'The {_WORDS.get(constraint.tag, constraint.tag)} "{constraint.id}"'
 
 
 def name_of(owner: Owner, resources: Resources) -> str:

@@ -49,9 +49,10 @@ def flow(value: Value) -> str:
 
 
 def _section(name: str, body: Sequence[Value] | Mapping[str, Value]) -> Iterator[str]:
-    if isinstance(body, Mapping) and len(body) == 1 and not _nested(body):
-        yield f"{name}: {flow(body)}"
-        return
+    match [*body.values()] if isinstance(body, Mapping) else []:
+        case [str() | int()]:
+            yield f"{name}: {flow(body)}"
+            return
     yield f"{name}:"
     yield from _block(body, 2)
 
@@ -67,17 +68,17 @@ def _block(body: Sequence[Value] | Mapping[str, Value], indent: int) -> Iterator
 def _entry(key: str, value: Value, indent: int) -> Iterator[str]:
     line = f"{' ' * indent}{_text(key)}: {flow(value)}"
     fits = len(line) <= _WIDTH and key not in _ALWAYS_BLOCKS
-    if fits or isinstance(value, str | int) or not _nested(value, key):
+    if fits or isinstance(value, str | int) or not _has_parts(value):
         yield line
     else:
         yield f"{' ' * indent}{_text(key)}:"
         yield from _block(value, indent + 2)
 
 
-def _nested(value: Sequence[Value] | Mapping[str, Value], key: str = "") -> bool:
+def _has_parts(value: Sequence[Value] | Mapping[str, Value]) -> bool:
     """Whether it has parts that may stand on lines of their own."""
     if isinstance(value, Mapping):
-        return bool(value) and (key != "" or any(isinstance(v, Mapping) for v in value.values()))
+        return bool(value)
     return any(isinstance(item, Mapping) for item in value)
 
 

@@ -272,3 +272,16 @@ def test_tickets(rest, name, role, on_loss):
 def test_the_same_cib_gives_the_same_bytes():
     data = cib(ABCDE + STATEFUL, f'<rsc_order id="x">{the_set("a b c")}</rsc_order>', nodes=NODES)
     assert imported(data) == imported(data)
+
+
+def test_locations_that_differ_in_their_nodes_only_are_joined():
+    bans = "".join(
+        f'<rsc_location id="{node}" rsc="a" node="{node}" score="-INFINITY"/>'
+        for node in ("n1", "n3")
+    )
+    assert located(written(bans)) == [("a", ("n1", "n3"), Mandate.FORBIDDEN, None)]
+    one = '<rsc_location id="x" rsc="a" node="n1" score="3"/>'
+    assert [nodes for _, nodes, _, _ in located(written(one + one))] == [
+        ("n1",),
+        ("n1",),
+    ]  # they add up

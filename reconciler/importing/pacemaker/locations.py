@@ -198,7 +198,34 @@ def _top_level(resources: Resources) -> Iterator[str]:
 def written(
     preferences: Iterable[Preference], labels: Mapping[str, Mapping[str, str]]
 ) -> Iterator[dict[str, Value]]:
-    """Preferences as they stand in the file; `labels` are those written for each node."""
+    """Preferences as they stand in the file, those that say the same of other nodes in one.
+
+    `labels` are those written for each node.
+    """
+    last: dict[str, Value] | None = None
+    for entry in _entries(preferences, labels):
+        joined = _joined(last, entry) if last is not None else None
+        if last is not None and joined is None:
+            yield last
+        last = joined or entry
+    if last is not None:
+        yield last
+
+
+def _joined(one: dict[str, Value], other: dict[str, Value]) -> dict[str, Value] | None:
+    """Both in one, if they differ in their nodes only and share none."""
+    here, there = one["nodes"], other["nodes"]
+    if not (isinstance(here, list) and isinstance(there, list)) or {*one} != {*other}:
+        return None
+    differing = {key for key in one if one[key] != other[key]}
+    if differing != {"nodes"} or any(node in here for node in there):
+        return None
+    return {**one, "nodes": [*here, *there]}
+
+
+def _entries(
+    preferences: Iterable[Preference], labels: Mapping[str, Mapping[str, str]]
+) -> Iterator[dict[str, Value]]:
     for said in preferences:
         for points in sorted(set(said.scores.values()), reverse=True):
             if not points and not said.role:

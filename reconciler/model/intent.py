@@ -216,6 +216,8 @@ class Service:
     """Order among services of equal priority, lowest first."""
     stickiness: int = 100
     """What it costs to stop, restart or move one healthy copy, in score points. Never negative."""
+    promoted_stickiness: int | None = None
+    """What it costs to demote a healthy promoted copy; None: as much as its stickiness."""
     demand: Amounts = ()
     enabled: bool = True
     """False: it should not run anywhere (it stays known and is stopped)."""
@@ -391,8 +393,8 @@ class Fencing:
     """Which devices together fence a node, the lowest level first; empty: any device that can."""
     action: str = "reboot"
     """What is done to a node: `reboot` or `off`."""
-    unseen: bool = True
-    """Nodes that were never heard are fenced too: anything may run there."""
+    unseen: bool = False
+    """Nodes that were never heard are fenced too, since anything may run there; else they are waited for."""
     priority_delay_ms: Millis = Millis(0)
     """Head start, without a majority, of the side that runs what matters most."""
     accept_split_brain: bool = False

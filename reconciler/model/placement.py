@@ -30,6 +30,8 @@ class Why(StrEnum):
     CAPACITY = "capacity"
     NO_PROOF = "no-proof"
     NO_QUORUM = "no-quorum"
+    NO_TICKET = "no-ticket"
+    FENCED_FIRST = "fenced-first"
     BLOCKED = "blocked"
     UNKNOWN_STATE = "unknown-state"
     PREFERRED = "preferred"

@@ -255,6 +255,10 @@ class Template(Defaults):
             }
         ),
     ] = Field(default=None, description="An address that moves between nodes (`10.0.0.100/24`).")
+    fence_device: Maybe[Name] = Field(
+        default=None,
+        description="A device under `fencing`, asked regularly from where this runs whether it would work.",
+    )
     parameters: Parameters = Field(
         default={}, description="Parameters of the OCF agent. A secret is written {secret: NAME}."
     )
@@ -283,7 +287,7 @@ class Template(Defaults):
 
 
 class Service(Template):
-    """A thing kept running. It has exactly one of the kinds `ocf`, `systemd`, `script` and `vip`."""
+    """A thing kept running. It has exactly one kind: `ocf`, `systemd`, `script`, `vip` or `fence-device`."""
 
     template: Maybe[Name] = Field(
         default=None, description="Template whose settings it takes over."

@@ -53,8 +53,8 @@ class Services:
         """What each service says of its safety."""
         usual = self._usual["safety"]
         for entry, settings in self._settled:
-            is_vip = settings["kinds"] == (Kind.VIP,)
-            yield Said(ServiceName(entry.name), is_vip, settings["safety"], usual, entry)
+            mild = settings["kinds"] in ((Kind.VIP,), (Kind.FENCE_DEVICE,))
+            yield Said(ServiceName(entry.name), mild, settings["safety"], usual, entry)
 
     def build(self, safety: dict[ServiceName, Safety]) -> Iterator[Service]:
         """Every service that has exactly one kind, sorted by name."""
@@ -102,7 +102,7 @@ class Services:
         service = Service(
             name=ServiceName(entry.name),
             kind=kind,
-            agent=holder.ocf or holder.systemd or "",
+            agent=holder.ocf or holder.systemd or holder.fence_device or "",
             parameters=parameters,
             secrets=secrets,
             replicas=settings["replicas"],
@@ -246,6 +246,16 @@ class Services:
                 return _vip(holder.body.vip), ()
             case Kind.SYSTEMD:
                 return (), ()
+            case Kind.FENCE_DEVICE:
+                self._check_device(holder)
+                return (), ()
+
+    def _check_device(self, holder: Entry[document.Template]) -> None:
+        name, known = holder.body.fence_device or "", self._draft.names("devices")
+        if name not in known:
+            hint = self._problems.did_you_mean(name, known) or " Add it to `fencing`, or correct it."
+            detail = f"{quoted(holder.name)} watches the unknown fence device {quoted(name)}."
+            self._problems.add("R029", detail + hint, holder.at("fence-device"))
 
     def _script(self, holder: Entry[document.Template]) -> Pairs:
         script = holder.body.script

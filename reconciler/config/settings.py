@@ -53,7 +53,7 @@ BUILT_IN: Final[Settings] = {
 }
 """What holds where nobody says anything. `promotable` None: it has roles if any copies are promoted."""
 
-_KINDS = {kind.value: kind for kind in Kind}
+_KINDS = {kind.value.replace("-", "_"): kind for kind in Kind}
 _MERGED = frozenset({"demand", "parameters"})
 _OPERATIONS = frozenset({"start", "stop", "promote", "demote", "monitor"})
 

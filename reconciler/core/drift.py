@@ -44,7 +44,10 @@ def find_drift(problem: Problem, chosen: Sequence[Mask]) -> Drift:
     copies = problem.world.copies
     steady = tuple(left_alone.steady[v] for v in range(len(chosen)))
     start = tuple(seats & ~kept for seats, kept in zip(chosen, steady, strict=True))
-    stop = tuple(found.running & ~kept for found, kept in zip(copies, steady, strict=True))
+    stop = tuple(
+        found.running & ~kept & ~(found.starting & seats) | found.leftover
+        for found, kept, seats in zip(copies, steady, chosen, strict=True)
+    )
     probed = _probed(problem, start)
     return Drift(
         stop=stop,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from reconciler.core.promotion import promotion_bans, ticket_bans
 from reconciler.core.rules import Ban, Rules, location_ban
-from reconciler.core.scores import add_scores
+from reconciler.core.scores import INFINITY, add_scores
 from reconciler.core.world import Copies, Mask, World, bits
 from reconciler.model.ids import Millis
 from reconciler.model.intent import (
@@ -156,12 +156,15 @@ def _failure_bans(world: World, rules: Rules, service: Service) -> Iterator[Ban]
         at = world.node_index.get(failure.node)
         if at is None or not holds(failure, service, rules.now_ms):
             continue
-        yield Ban(
-            mask=1 << at,
-            why=Why.FAILED_TOO_OFTEN,
-            text=f'"{service.name}" failed {failure.count} times on {{node}} '
-            f"(last {failure.operation}: {_one_line(failure.reason)})",
-        )
+        cause = f"({failure.operation}: {_one_line(failure.reason)})"
+        text = f'"{service.name}" failed {failure.count} times on {{node}} (last {cause[1:]}'
+        if failure.count >= INFINITY:
+            text = f'"{service.name}" failed for good on {{node}} {cause}'
+        if failure.fatal:
+            where = world.node_names[at]
+            text = f'"{service.name}" failed on {where} as it would everywhere {cause}'
+        mask = world.everywhere if failure.fatal else 1 << at
+        yield Ban(mask=mask, why=Why.FAILED_TOO_OFTEN, text=text)
 
 
 def _unheard_bans(world: World, rules: Rules, service: Service) -> Iterator[Ban]:
@@ -197,7 +200,9 @@ def _negative_bans(world: World, rules: Rules, part: int) -> Iterator[Ban]:
 def holds(failure: Failure, service: Service, now_ms: Millis) -> bool:
     """Whether a failure still bans its node: often enough, and recent enough."""
     end_ms = service.forgets_ms(failure.last_ms)
-    return service.gives_up(failure.count) and (end_ms is None or now_ms < end_ms)
+    certain = failure.fatal or failure.count >= INFINITY
+    given_up = certain or service.gives_up(failure.count)
+    return given_up and (end_ms is None or now_ms < end_ms)
 
 
 def _one_line(text: str) -> str:

@@ -47,6 +47,10 @@ class Copies:
     """Running with a definition that is no longer wanted."""
     reloadable: Mask = 0
     """Running with a definition that a reload makes the wanted one."""
+    starting: Mask = 0
+    """Running as far as anybody knows, and on its way up: to be started again, without a stop."""
+    leftover: Mask = 0
+    """Remains of a copy that is elsewhere now: to be stopped, and nothing else."""
     pinned: Mask = 0
     silent: Mask = 0
     """The pinned ones that may run and cannot be relied on: unheard, unknown, blocked or broken."""
@@ -54,7 +58,7 @@ class Copies:
     @property
     def healthy(self) -> Mask:
         """Running well, as wanted: what it costs stickiness to disturb."""
-        return self.running & ~self.failed & ~self.changed
+        return self.running & ~self.failed & ~self.changed & ~self.starting
 
     @property
     def reliable(self) -> Mask:
@@ -252,7 +256,7 @@ def _sort_copies(
 ) -> Copies:
     service = part.service
     wanted, fixed = definition_digest(service), fixed_digest(service)
-    running = failed = changed = reloadable = pinned = silent = 0
+    running = failed = changed = reloadable = starting = leftover = pinned = silent = 0
     for copy in _of_part(part, copies, node_index):
         at = node_index[copy.node]
         bit = 1 << at
@@ -268,7 +272,11 @@ def _sort_copies(
                     well = well and copy not in mishaps.blocked
                     silent |= 0 if well and not copy.failed else bit
                     continue
+                if copy.role is Role.STOPPED and copy.failed:
+                    leftover |= bit
+                    continue
                 running |= bit
+                starting |= bit if copy.role is Role.STOPPED else 0
                 if part.promoted:
                     failed |= bit if mishaps.demotes(copy) or mishaps.restarts(copy) else 0
                 else:
@@ -291,6 +299,8 @@ def _sort_copies(
             failed=failed,
             changed=changed,
             reloadable=0 if part.promoted else reloadable,
+            starting=starting,
+            leftover=leftover & ~running,
             pinned=pinned,
             silent=silent,
         ),

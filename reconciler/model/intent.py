@@ -135,6 +135,8 @@ class Kind(StrEnum):
     SYSTEMD = "systemd"
     SCRIPT = "script"
     VIP = "vip"
+    FENCE_DEVICE = "fence-device"
+    """Keeps watch over a fence device: the node asks it regularly whether it would work."""
 
 
 class WhenEqual(StrEnum):
@@ -190,7 +192,7 @@ class Service:
     name: ServiceName
     kind: Kind
     agent: str = ""
-    """`provider:type` of an OCF agent, the unit of a systemd service, else empty."""
+    """`provider:type` of an OCF agent, unit of a systemd service, name of a fence device, else empty."""
     parameters: Pairs = ()
     """Settings of this kind. Scripts: `start`, `stop`, `status` as JSON argument lists, `pidfile`.
     Addresses: `address`, `prefix`, `interface`. OCF: the agent's own parameters."""

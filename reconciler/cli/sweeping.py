@@ -56,6 +56,8 @@ def outcomes(
         except KeyboardInterrupt:
             done = f"{len(found)} of {amount(len(scenarios), 'scenario')}"
             raise Trouble(f"interrupted after {done}") from None
+        finally:
+            screen.show([])  # what remains is the result
     return tuple(found)
 
 
@@ -145,7 +147,9 @@ class _Progress:
         self.done += 1
         self.losing += bool(outcome.lost)
         now_s = time.monotonic()
-        if now_s - self.said_s >= (_REDRAW_S if is_terminal(sys.stderr) else _SAY_S):
+        watched_by_someone = is_terminal(sys.stderr)
+        first = watched_by_someone and self.done == 1
+        if first or now_s - self.said_s >= (_REDRAW_S if watched_by_someone else _SAY_S):
             self.said_s = now_s
             self.screen.show([line("  ", body=self._words(now_s), tone=Tone.FAINT)])
 

@@ -175,3 +175,17 @@ def test_a_terminal_shows_how_far_it_is(place):
     status, seen = on_terminal("simulate", str(path), "--sweep", "double", columns=100)
     assert status == 0
     assert "scenarios, 0 lose a service, about" in seen
+
+
+def test_the_page_shows_what_is_printed(reconcile, place):
+    page = (ROOT / "docs" / "what-if.md").read_text(encoding="utf-8")
+    cluster, printed = (
+        page.partition(f"```{kind}\n")[2].partition("```")[0] for kind in ("yaml", "text")
+    )
+    (place / "shop.yaml").write_text(cluster, encoding="utf-8")
+    words = ("simulate", "shop.yaml", "--sweep", "single", "--domain", "rack")
+    done = reconcile(*words)
+    assert done.status == 4
+    assert done.out.splitlines()[2:] == printed.splitlines()[2:]
+    (place / "shop.yaml").write_text(cluster.replace("8GiB", "16GiB", 1), encoding="utf-8")
+    assert reconcile(*words).status == 0

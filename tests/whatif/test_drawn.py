@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from reconciler.codec import canonical, saved_plan
+from reconciler.codec import saved_plan
 from reconciler.core.whatif import Promise, attempt, gather, list_faults, list_scenarios
 from reconciler.model.intent import Location, Safety
 from reconciler.render import whatif_json, whatif_markdown, whatif_text
@@ -17,6 +17,7 @@ from tests.builders import intent
 from tests.whatif import given
 
 EXPECTED = Path(__file__).parent / "expected"
+DIGEST = "0123456789abcdef" * 4
 EXCLUSIVE = {"safety": Safety.EXCLUSIVE}
 
 
@@ -46,8 +47,8 @@ def simulated(base, sweep, plan=None) -> Simulation:
         sweep=sweep,
         facts="cold",
         revision="r1",
-        intent_digest=canonical.intent_digest(base.intent),
-        observed_digest=canonical.fingerprint(base.observed),
+        intent_digest=DIGEST,
+        observed_digest=DIGEST,
         plan=plan,
     )
 
@@ -65,7 +66,10 @@ def one(words: str) -> Simulation:
     plan = saved_plan.bind(
         trial.decision, intent=base.intent, revision="r1", observed=trial.observed
     )
-    return simulated(base, gather(base, (trial.outcome,), depth=0), plan)
+    steady = dataclasses.replace(
+        plan, id=DIGEST, intent_digest=DIGEST, observed_digest=DIGEST
+    )  # the files should not change with every field of the model
+    return simulated(base, gather(base, (trial.outcome,), depth=0), steady)
 
 
 SIMULATIONS = {

@@ -4,12 +4,13 @@ Shape: one pass over copies, seats and actions; ancestors as bits of integers.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from functools import cached_property
 from graphlib import TopologicalSorter
+from typing import TypeVar
 
 from reconciler.core.definition import definition_digest, fixed_digest
-from reconciler.core.verify.facts import Facts, Fate
+from reconciler.core.verify.facts import Facts, Fate, remains
 from reconciler.core.verify.links import Links
 from reconciler.core.verify.values import Key, Place, Track
 from reconciler.model.ids import ActionId, Digest, Millis
@@ -21,6 +22,8 @@ from reconciler.model.plan import Action, ActionKind, Plan
 _BEGINS = (ActionKind.START, ActionKind.PROMOTE)
 _ENDS = (ActionKind.STOP, ActionKind.DEMOTE)
 _ROLES = (ActionKind.PROMOTE, ActionKind.DEMOTE)
+
+_Where = TypeVar("_Where", bound=Hashable)
 
 
 class Case:
@@ -53,6 +56,8 @@ class Case:
         for name, service in self.services.items():
             if service.replicas == 1:
                 self._multiple(name, service)
+        if any(track.held for track in self.tracks.values()):
+            self._hold_suppliers()
         for action in plan.actions:
             if action.kind is not ActionKind.FENCE:
                 self._lay(action)
@@ -62,10 +67,14 @@ class Case:
     # Tracks -----------------------------------------------------------------------------------------
 
     def track(self, key: Key) -> Track:
-        """The track of a service's copies, or of its promoted ones."""
+        """The track of a service's copies, or of its promoted ones; an empty one if there are none."""
+        found = self.tracks.get(key)
+        return Track(key[0], key[1], self.services.get(key[0])) if found is None else found
+
+    def _open(self, key: Key) -> Track:
         found = self.tracks.get(key)
         if found is None:
-            found = self.tracks[key] = Track(key[0], key[1], self.services.get(key[0]))
+            found = self.tracks[key] = self.track(key)
         return found
 
     def _number(self) -> set[str]:
@@ -87,21 +96,49 @@ class Case:
         if service is None and (fate is not Fate.FREE or self.facts.kept_orphans()):
             return
         place = (copy.node, copy.instance if name in self._numbered else 0)
-        _by_fate(self.track((name, False)), fate)[place] = copy
+        track = self._open((name, False))
+        _by_fate(track, fate)[place] = copy
+        if fate is Fate.FREE and copy.role is Role.STOPPED and not copy.failed:
+            track.rising.add(place)
         if copy.role is Role.PROMOTED and service is not None and service.promotable:
-            _by_fate(self.track((name, True)), fate)[place] = copy
+            _by_fate(self._open((name, True)), fate)[place] = copy
 
     def _multiple(self, name: str, service: Service) -> None:
         track = self.tracks.get((name, False))
-        if track is None or len(track.free) < 2:  # noqa: PLR2004 - more than one
+        whole = [] if track is None else [c for c in track.free.values() if not remains(c)]
+        if track is None or len(whole) < 2:  # noqa: PLR2004 - more than one
             return
         if service.multiple_active is MultipleActive.BLOCK:
-            for one in (track, self.track((name, True))):
+            for one in (track, self._open((name, True))):
                 one.held |= one.free
                 self.facts.stuck |= {id(copy) for copy in one.free.values()}
                 one.free = {}
         elif service.multiple_active is not MultipleActive.STOP_UNEXPECTED:
             self.too_many.add(name)
+
+    def _hold_suppliers(self) -> None:
+        """What an untouchable copy relies on could only stop after it: so nobody touches it either."""
+        needs = [n for n in self.links.needs if n.required and n.symmetrical]
+        changed = True
+        while changed:
+            changed = False
+            for need in needs:
+                first, then = self.track(need.first), self.track(need.then)
+                if not first.free or not then.held:
+                    continue
+                leaning = {node for node, _ in then.held if self.facts.alive(node)}
+                leaning -= {node for node, _ in first.held}
+                anchored = [place for place in first.free if place[0] in leaning]
+                if leaning and not anchored and not first.held:
+                    anchored = list(first.free)  # it relies on copies elsewhere
+                for place in anchored:
+                    self._hold(first, place)
+                    changed = True
+
+    def _hold(self, track: Track, place: Place) -> None:
+        copy = track.held[place] = track.free.pop(place)
+        if self.facts.restarts(copy) or (self.changed(copy) and not self.reloadable(copy)):
+            self.facts.stuck.add(id(copy))
 
     def _lay(self, action: Action) -> None:
         if action.service is None or action.node not in self.facts.states:
@@ -114,17 +151,17 @@ class Case:
         elif action.kind is ActionKind.RELOAD:
             self._put(self.reloads.setdefault(name, {}), place, action)
         elif action.kind is ActionKind.MIGRATE:
-            track = self.track((name, False))
+            track = self._open((name, False))
             self._put(track.ends, place, action)
             if action.target is None or action.target not in self.facts.states:
                 self.lost_track.append(action)
             else:
                 self._put(track.begins, self._place(action, action.target), action)
         else:
-            track = self.track((name, action.kind in _ROLES))
+            track = self._open((name, action.kind in _ROLES))
             self._put(track.begins if action.kind in _BEGINS else track.ends, place, action)
 
-    def _put[K](self, into: dict[K, Action], key: K, action: Action) -> None:
+    def _put(self, into: dict[_Where, Action], key: _Where, action: Action) -> None:
         if key in into:
             self.twice.append(action)
         into[key] = action
@@ -133,10 +170,10 @@ class Case:
         return node, action.instance if action.service in self._numbered else 0
 
     def _seat(self, name: str, node: str, role: Role) -> None:
-        seats = self.track((name, False)).seats
+        seats = self._open((name, False)).seats
         seats[node] = seats.get(node, 0) + 1
         if role is Role.PROMOTED:
-            seats = self.track((name, True)).seats
+            seats = self._open((name, True)).seats
             seats[node] = seats.get(node, 0) + 1
 
     # Definitions ------------------------------------------------------------------------------------
@@ -179,6 +216,10 @@ class Case:
     def before(self, earlier: Action, later: Action) -> bool:
         """Whether every order the graph allows has the one over before the other begins."""
         return bool(self._reach[later.id] >> self._order[earlier.id] & 1)
+
+    def follows(self, earlier: ActionId, later: ActionId) -> bool:
+        """The same by name."""
+        return bool(self._reach[later] >> self._order[earlier] & 1)
 
     def gone_before(self, track: Track, place: Place, later: Action) -> bool:
         """Whether what runs at a place has surely ended, or been fenced, when an action begins."""

@@ -43,8 +43,7 @@ class Facts:
         self.nodes = {str(node.name): node for node in intent.nodes}
         heard = {state.name: state for state in observed.nodes}
         self.states: dict[str, NodeState] = {
-            node.name: heard.get(node.name)
-            or NodeState(name=node.name, liveness=Liveness.UNKNOWN)
+            node.name: heard.get(node.name) or NodeState(name=node.name, liveness=Liveness.UNKNOWN)
             for node in intent.nodes
         }
         self.members_of = {str(g.name): tuple(map(str, g.members)) for g in intent.groups}
@@ -86,6 +85,10 @@ class Facts:
         """Whether the ticket is held, about to be given up or not."""
         return any(state.ticket == ticket and state.granted for state in self.observed.tickets)
 
+    def alive(self, node: str) -> bool:
+        """Whether a node is heard, and not about to be fenced."""
+        return self.states[node].liveness is Liveness.ALIVE and node not in self.fenced
+
     def may_fence(self, node: str) -> bool:
         """Whether there is a device, and the right to use it."""
         devices = self.intent.fencing.devices
@@ -121,7 +124,7 @@ class Facts:
         """Whether this copy must stop because it is broken."""
         if not copy.failed:
             return False
-        return self.policy(copy) not in (OnFail.IGNORE, OnFail.DEMOTE)
+        return remains(copy) or self.policy(copy) not in (OnFail.IGNORE, OnFail.DEMOTE)
 
     def demotes(self, copy: Copy) -> bool:
         """Whether this promoted copy is demoted because it is broken."""
@@ -206,6 +209,11 @@ class Facts:
             return FORBIDS
         base = health.base if health.strategy is HealthStrategy.PROGRESSIVE else 0
         return base + sum(points)
+
+
+def remains(copy: Copy) -> bool:
+    """Whether this is what was left of a copy that runs elsewhere now: it is stopped, and no more."""
+    return copy.failed and copy.role is Role.STOPPED
 
 
 def _points(health: Health, value: str) -> int:

@@ -34,8 +34,9 @@ class Need:
     """False: only the order of what happens anyway."""
     symmetrical: bool = True
     every: bool = False
-    """All copies of `first` are waited for, and `then` restarts with any of them."""
+    """All copies of `first` that begin are waited for, and `then` restarts with any of them."""
     minimum: int | None = None
+    """So many copies of `first` are enough, wherever they are; None: one, and each relies on its own."""
     any_of: tuple[Key, ...] = ()
 
 
@@ -121,7 +122,7 @@ class Links:
             if first is not None and then is not None:
                 yield Need(first=first, then=then)
 
-    def _pairs(  # noqa: PLR0913, PLR0917 - the two ends of a rule, either way round
+    def _pairs(
         self, rule: Ordering, first: str, first_action: str, then: str, then_action: str
     ) -> Iterator[Need]:
         others = tuple(
@@ -141,7 +142,7 @@ class Links:
                     then=other,
                     required=rule.kind is OrderingKind.REQUIRED,
                     symmetrical=rule.symmetrical,
-                    every=self._waits_for_all(one, other),
+                    every=rule.minimum is None and self._waits_for_all(one, other),
                     minimum=rule.minimum,
                     any_of=others,
                 )
@@ -172,9 +173,7 @@ class Links:
                     earlier = self._key(one, promoted=rule.first_action in _ROLES)
                     later = self._key(other, promoted=rule.then_action in _ROLES)
                     if earlier is not None and later is not None and earlier != later:
-                        yield Turn(
-                            first=earlier, first_begins=first, then=later, then_begins=then
-                        )
+                        yield Turn(first=earlier, first_begins=first, then=later, then_begins=then)
 
     # Places -----------------------------------------------------------------------------------------
 

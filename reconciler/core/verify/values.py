@@ -37,6 +37,8 @@ class Track:
     """None: the intent does not name it."""
     free: dict[Place, Copy] = field(default_factory=dict)
     """Copies that run and may be touched."""
+    rising: set[Place] = field(default_factory=set)
+    """The free ones that are on their way up: they are started again, without a stop."""
     held: dict[Place, Copy] = field(default_factory=dict)
     """Copies that nobody may touch, and that run or may run."""
     doomed: dict[Place, Copy] = field(default_factory=dict)
@@ -50,7 +52,7 @@ class Track:
         """Places where a copy runs throughout; one that moves live stands where it ends up."""
         ends = self.ends
         for place in self.free:
-            if place not in ends:
+            if place not in ends and place not in self.rising:
                 yield place
         for place, copy in self.held.items():
             if reliable(copy):

@@ -252,8 +252,10 @@ class Services:
 
     def _check_device(self, holder: Entry[document.Template]) -> None:
         name, known = holder.body.fence_device or "", self._draft.names("devices")
-        if name not in known:
-            hint = self._problems.did_you_mean(name, known) or " Add it to `fencing`, or correct it."
+        if name not in known and not self._draft.is_broken("fencing"):
+            hint = (
+                self._problems.did_you_mean(name, known) or " Add it to `fencing`, or correct it."
+            )
             detail = f"{quoted(holder.name)} watches the unknown fence device {quoted(name)}."
             self._problems.add("R029", detail + hint, holder.at("fence-device"))
 

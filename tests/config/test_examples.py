@@ -21,7 +21,6 @@ NAMES = sorted(path.name for path in CLUSTERS.iterdir() if path.is_dir())
 FILES = sorted([*CLUSTERS.rglob("*.yaml"), *CLUSTERS.rglob("*.yml")])
 
 UNPLACED = {
-    "nfs-drbd": {"fs", "nfs-server", "export-home", "nfs-ip"},  # until a copy of drbd is promoted
     "batch": {"training"},  # a machine is being repaired, and what can wait waits
 }
 

@@ -128,9 +128,10 @@ class Case:
                     continue
                 leaning = {node for node, _ in then.held if self.facts.alive(node)}
                 leaning -= {node for node, _ in first.held}
-                anchored = [place for place in first.free if place[0] in leaning]
+                whole = [place for place, copy in first.free.items() if not remains(copy)]
+                anchored = [place for place in whole if place[0] in leaning]
                 if leaning and not anchored and not first.held:
-                    anchored = list(first.free)  # it relies on copies elsewhere
+                    anchored = whole  # it relies on copies elsewhere
                 for place in anchored:
                     self._hold(first, place)
                     changed = True

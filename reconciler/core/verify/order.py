@@ -55,6 +55,8 @@ def _enough(case: Case, need: Need, begin: Action, waited: Iterable[Action], sta
 def _ends_before(case: Case, need: Need, first: Track, then: Track) -> Iterator[Violation]:
     for place, end in first.ends.items():
         for there in (*then.free, *then.doomed):
+            if there in then.rising:
+                continue  # what is only on its way up relies on nothing yet
             if not _relies(case, need, place, there):
                 continue
             both = {end.kind, getattr(then.ends.get(there), "kind", None)}

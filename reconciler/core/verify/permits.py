@@ -182,7 +182,7 @@ class Permits:
         case = self._case
         found: dict[tuple[str, str], int] = defaultdict(int)
         for rule in case.intent.colocations:
-            if isinstance(rule.strength, Mandate):
+            if isinstance(rule.strength, Mandate) or rule.dependent_role is Role.PROMOTED:
                 continue
             one = case.track((case.facts.members(rule.dependent)[0], False))
             other = case.track(

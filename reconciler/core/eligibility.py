@@ -26,16 +26,65 @@ from reconciler.model.observed import Failure, Liveness
 from reconciler.model.placement import Why
 
 
-def bans(world: World, rules: Rules, part: int) -> tuple[Ban, ...]:
-    """Every ban of a part, in the order in which people want to read them."""
-    if world.parts[part].layer:
-        return ()  # it goes where the first copy may
-    table = promotion_bans if world.parts[part].promoted else _table
-    return tuple(ban for ban in table(world, rules, part) if ban.mask)
+class Bans:
+    """The bans of every part, read when asked for: most are never told to anybody."""
+
+    def __init__(self, world: World, rules: Rules) -> None:
+        self._world, self._rules = world, rules
+        self._found: dict[int, tuple[Ban, ...]] = {}
+        self._node_bans = tuple(_node_bans(world))
+
+    def __getitem__(self, part: int) -> tuple[Ban, ...]:
+        """Every ban of a part, in the order in which people want to read them."""
+        found = self._found.get(part)
+        if found is None:
+            found = self._found[part] = self._read(part)
+        return found
+
+    def _read(self, part: int) -> tuple[Ban, ...]:
+        world, rules = self._world, self._rules
+        if world.parts[part].layer:
+            return ()  # it goes where the first copy may
+        if world.parts[part].promoted:
+            table = promotion_bans(world, rules, part)
+        else:
+            table = _table(world, rules, part, self._node_bans)
+        return tuple(ban for ban in table if ban.mask)
 
 
-def eligible(world: World, found: tuple[Ban, ...]) -> Mask:
-    """The nodes that no ban names."""
+def eligible_nodes(world: World, rules: Rules, bans: Bans) -> list[Mask]:
+    """Per part the nodes that no ban names; further copies go where the first may.
+
+    What stands in the intent is worked out beforehand: only those to whom something happened, or whose
+    rules depend on facts, have their bans read one by one.
+    """
+    compiled = world.compiled
+    masks = [mask & world.open for mask in compiled.allowed]
+    for part in _changing(world, rules):
+        masks[part] = _unbanned(world, bans[part])
+    for base, layers in world.layers.items():
+        for part in layers:
+            masks[part] = masks[base]
+    return masks
+
+
+def _changing(world: World, rules: Rules) -> set[int]:
+    """Parts whose bans are not the standing ones."""
+    compiled, index = world.compiled, world.service_index
+    parts = set(compiled.watchful) | set(world.promotion.values())
+    negative = world.intent.negative_scores is NegativeScores.FORBID
+    if not world.observed.quorate or world.unheard or (negative and rules.health):
+        return parts | set(range(world.count))
+    names = {*rules.failures, *world.mishaps.stopped, *world.mishaps.frozen}
+    if negative:
+        names |= {
+            name for name, scores in rules.standing.items() if any(score < 0 for score, _ in scores)
+        }
+    parts |= {index[name] for name in names if name in index}
+    return parts | {v for v in range(world.count) if _twice(world.services[v], world.copies[v])}
+
+
+def _unbanned(world: World, found: tuple[Ban, ...]) -> Mask:
     mask = world.everywhere
     for ban in found:
         mask &= ~ban.mask
@@ -47,7 +96,7 @@ def first_ban(found: tuple[Ban, ...], node: int) -> Ban | None:
     return next((ban for ban in found if ban.mask >> node & 1), None)
 
 
-def _table(world: World, rules: Rules, part: int) -> Iterator[Ban]:
+def _table(world: World, rules: Rules, part: int, node_bans: tuple[Ban, ...]) -> Iterator[Ban]:
     """The rules in order. Yields bans, some of them empty."""
     service, copies = world.services[part], world.copies[part]
     everywhere = world.everywhere
@@ -74,7 +123,7 @@ def _table(world: World, rules: Rules, part: int) -> Iterator[Ban]:
         text = f'"{service.name}" was found running more than once'
         yield Ban(mask=everywhere, why=Why.EXTRA_COPY, text=text, origin=service.origin)
     yield from _location_bans(world, rules, service)
-    yield from _node_bans(world)
+    yield from node_bans
     yield from ticket_bans(world, rules, part)
     yield from _quorum_bans(world, part)
     yield from _failure_bans(world, rules, service)
@@ -188,7 +237,7 @@ def _negative_bans(world: World, rules: Rules, part: int) -> Iterator[Ban]:
     if world.intent.negative_scores is not NegativeScores.FORBID:
         return
     service = world.services[part]
-    totals = add_scores(world.everywhere, rules.scores.get(service.name, ()))
+    totals = add_scores(world.everywhere, rules.scores(service.name))
     healthy = world.copies[part].healthy
     for score, mask in totals:
         if score < 0:

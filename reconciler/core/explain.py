@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from reconciler.core.drift import find_drift
 from reconciler.core.placement import assign
-from reconciler.core.problem import pose
+from reconciler.core.pose import pose
 from reconciler.core.reasons import Because
-from reconciler.core.relations import Tie, read_relations
+from reconciler.core.relations import Tie
 from reconciler.core.rules import read_rules
 from reconciler.core.world import read_world
 from reconciler.model.ids import Millis, NodeName, ServiceName
@@ -72,7 +72,7 @@ def explain(
     Errors: KeyError when the intent names no such service.
     """
     world = read_world(intent, observed)
-    problem = pose(world, read_relations(world), read_rules(world, now_ms))
+    problem = pose(world, read_rules(world, now_ms))
     chosen = assign(problem).chosen
     because = Because(problem=problem, chosen=chosen, drift=find_drift(problem, chosen))
     v = world.service_index[service]

@@ -10,6 +10,7 @@ Law: nothing is fenced without a device, and without a majority only what this s
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from reconciler.core.blueprint import Blueprint
 from reconciler.model.ids import NodeName, ServiceName
 from reconciler.model.intent import Intent, OnFail, OnLoss, Operation, Role, Service
 from reconciler.model.observed import Copy, Liveness, NodeState, Observed
@@ -43,9 +44,7 @@ class Mishaps:
         return copy.failed and self.policies.get(copy) is OnFail.DEMOTE
 
 
-def read_mishaps(
-    intent: Intent, observed: Observed, services: Mapping[ServiceName, Service]
-) -> Mishaps:
+def read_mishaps(intent: Intent, observed: Observed, blueprint: Blueprint) -> Mishaps:
     """Read every failure and every lost node by its policy."""
     policies: dict[Copy, OnFail] = {}
     standby: dict[NodeName, str] = {}
@@ -53,9 +52,9 @@ def read_mishaps(
     fenced = _lost_nodes(intent, observed)
     blocked = set()
     for copy in observed.copies:
-        service = services.get(copy.service)
-        if not copy.failed or service is None:
+        if not copy.failed or copy.service not in blueprint.service_index:
             continue
+        service = blueprint.services[blueprint.service_index[copy.service]]
         policy = policies[copy] = _policy(intent, service, copy)
         what = f'"{copy.service}" failed there ({copy.failed_operation or "monitor"})'
         match policy:
@@ -72,7 +71,7 @@ def read_mishaps(
                     blocked.add(copy)
             case _:
                 pass
-    frozen = set(_tickets_lost(intent, observed, fenced))
+    frozen = set(_tickets_lost(intent, observed, blueprint, fenced))
     return Mishaps(
         fenced=fenced,
         standby=standby,
@@ -84,15 +83,14 @@ def read_mishaps(
 
 
 def _tickets_lost(
-    intent: Intent, observed: Observed, fenced: dict[NodeName, str]
+    intent: Intent, observed: Observed, blueprint: Blueprint, fenced: dict[NodeName, str]
 ) -> Iterator[ServiceName]:
     """What lost tickets freeze; nodes that they fence are added to `fenced`."""
     held = {state.ticket for state in observed.tickets if state.granted}
-    groups = {str(group.name): group.members for group in intent.groups}
     for rule in intent.tickets:
         if rule.ticket in held or rule.on_loss not in (OnLoss.FREEZE, OnLoss.FENCE):
             continue
-        names = groups.get(rule.service, (ServiceName(rule.service),))
+        names = blueprint.members(rule.service)
         if rule.on_loss is OnLoss.FREEZE:
             yield from names
             continue

@@ -6,8 +6,9 @@ two add up, and a sum below zero is no.
 
 from collections.abc import Iterator
 
+from reconciler.core.compiled import Scores
 from reconciler.core.rules import Ban, Rules, location_ban
-from reconciler.core.scores import Scores, add_scores
+from reconciler.core.scores import add_scores
 from reconciler.core.world import Mask, World
 from reconciler.model.intent import Mandate, OnLoss, Requires, Role
 from reconciler.model.placement import Why
@@ -50,7 +51,7 @@ def promotion_totals(world: World, rules: Rules, part: int) -> list[tuple[int, M
 def promotion_scores(world: World, rules: Rules, part: int) -> Scores:
     """What a promoted copy is worth on each node: what asks for it there, and what its copy likes."""
     name = world.services[part].name
-    return _asked(world, rules, part) + rules.scores.get(name, ())
+    return _asked(world, rules, part) + rules.scores(name)
 
 
 def _asked(world: World, rules: Rules, part: int) -> Scores:

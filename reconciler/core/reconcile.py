@@ -2,8 +2,8 @@
 
 Every stage is a pure function with its own type of result, and none reaches back:
 
-    world       names become numbers, copies become permissions, silence never becomes "stopped"
-    relations   groups and constraints, spelled out between services
+    compiled    names become numbers, groups and constraints links between parts; kept for the next time
+    world       copies become permissions, silence never becomes "stopped"
     rules       which nodes are banned for which service, and why
     problem     what remains to be chosen, and what each choice is worth
     assignment  the best choice, and whether that is proven
@@ -19,9 +19,9 @@ from reconciler.core.drift import find_drift
 from reconciler.core.eligibility import holds
 from reconciler.core.ordering import make_plan
 from reconciler.core.placement import Assignment, assign
-from reconciler.core.problem import Problem, pose
+from reconciler.core.pose import pose
+from reconciler.core.problem import Problem
 from reconciler.core.reasons import Because
-from reconciler.core.relations import read_relations
 from reconciler.core.rules import Rules, read_rules
 from reconciler.core.world import Mask, World, bits, read_world
 from reconciler.model.ids import Millis
@@ -34,9 +34,8 @@ from reconciler.model.plan import Decision
 def reconcile(intent: Intent, observed: Observed, now_ms: Millis) -> Decision:
     """Decide where everything should run, and the fewest actions that get it there."""
     world = read_world(intent, observed)
-    relations = read_relations(world)
     rules = read_rules(world, now_ms)
-    problem = pose(world, relations, rules)
+    problem = pose(world, rules)
     assignment = assign(problem)
     drift = find_drift(problem, assignment.chosen)
     because = Because(problem=problem, chosen=assignment.chosen, drift=drift)

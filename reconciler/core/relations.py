@@ -5,16 +5,15 @@ that names a group means its first member where the group follows something, and
 something follows the group. A role in a constraint means the part with the promoted copies.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
 
-from reconciler.core.world import Mask, World
+from reconciler.core.blueprint import Blueprint, Mask
 from reconciler.model.ids import ServiceName
 from reconciler.model.intent import (
     Colocation,
-    Group,
     Mandate,
     Ordering,
     OrderingKind,
@@ -98,15 +97,9 @@ class Relations:
     turns: tuple[Turn, ...]
 
 
-def members(groups: Mapping[str, Group], name: str) -> tuple[ServiceName, ...]:
-    """The services that a name in a constraint stands for."""
-    group = groups.get(name)
-    return group.members if group else (ServiceName(name),)
-
-
-def read_relations(world: World) -> Relations:
+def read_relations(blueprint: Blueprint) -> Relations:
     """Spell out groups and constraints between parts."""
-    reader = _Reader(world)
+    reader = _Reader(blueprint)
     links = [*reader.parts(), *reader.groups(), *reader.colocations(), *reader.orderings()]
     by_tie: dict[Tie, list[Link]] = {tie: [] for tie in Tie}
     for link in links:
@@ -124,24 +117,24 @@ def read_relations(world: World) -> Relations:
 
 
 class _Reader:
-    """Reads one world's relations; every method yields links."""
+    """Reads one intent's relations; every method yields links."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._groups = {str(group.name): group for group in world.intent.groups}
+    def __init__(self, blueprint: Blueprint) -> None:
+        self._blueprint = blueprint
+        self._groups = blueprint.groups
 
     # Names ------------------------------------------------------------------------------------------
 
     def _part(self, name: ServiceName, *, promoted: bool = False) -> int | None:
-        base = self._world.service_index.get(name)
+        base = self._blueprint.service_index.get(name)
         if base is None or not promoted:
             return base
-        return self._world.promotion.get(base)
+        return self._blueprint.promotion.get(base)
 
     def _every_part(self, name: ServiceName) -> tuple[int, ...]:
         """The parts with copies of a service: the first of each node, the second, ..."""
-        base = self._world.service_index[name]
-        return (base, *self._world.layers.get(base, ()))
+        base = self._blueprint.service_index[name]
+        return (base, *self._blueprint.layers.get(base, ()))
 
     def _firsts(self, name: str) -> tuple[ServiceName, ...]:
         """Members that begin when the group begins."""
@@ -163,16 +156,16 @@ class _Reader:
 
     def parts(self) -> Iterator[Link]:
         """A promoted copy is a copy; a second copy on a node comes with a first."""
-        for base, role in self._world.promotion.items():
+        for base, role in self._blueprint.promotion.items():
             yield Link(tie=Tie.TOGETHER, service=role, other=base)
             yield Link(tie=Tie.AFTER, service=role, other=base)
-        for base, layers in self._world.layers.items():
+        for base, layers in self._blueprint.layers.items():
             for lower, upper in pairwise((base, *layers)):
                 yield Link(tie=Tie.TOGETHER, service=upper, other=lower)
 
     def groups(self) -> Iterator[Link]:
         """Each member needs the one before it."""
-        for group in self._world.intent.groups:
+        for group in self._blueprint.intent.groups:
             for before, member in pairwise(group.members):
                 for promoted in (False, True):
                     service = self._part(member, promoted=promoted)
@@ -190,13 +183,13 @@ class _Reader:
 
     def colocations(self) -> Iterator[Link]:
         """Together, apart, or rather so."""
-        for colocation in self._world.intent.colocations:
+        for colocation in self._blueprint.intent.colocations:
             yield from self._colocation(colocation)
 
     def _colocation(self, colocation: Colocation) -> Iterator[Link]:
-        world = self._world
-        dependents = members(self._groups, colocation.dependent)
-        primaries = members(self._groups, colocation.primary)
+        promotion = self._blueprint.promotion
+        dependents = self._blueprint.members(colocation.dependent)
+        primaries = self._blueprint.members(colocation.primary)
         zones = self._zones(colocation.attribute)
         match colocation.strength:
             case Mandate.REQUIRED:
@@ -222,7 +215,7 @@ class _Reader:
                 origin=colocation.origin,
             )
             yield link
-            unpromoted = world.promotion.get(other)
+            unpromoted = promotion.get(other)
             if colocation.primary_role is Role.UNPROMOTED and unpromoted is not None:
                 yield Link(
                     tie=Tie.APART, service=service, other=unpromoted, origin=colocation.origin
@@ -233,7 +226,7 @@ class _Reader:
         if not attribute:
             return ()
         zones: dict[str, Mask] = {}
-        for i, node in enumerate(self._world.intent.nodes):
+        for i, node in enumerate(self._blueprint.intent.nodes):
             value = dict(node.labels).get(attribute)
             key = f"={value}" if value is not None else f"@{node.name}"
             zones[key] = zones.get(key, 0) | 1 << i
@@ -243,7 +236,7 @@ class _Reader:
 
     def orderings(self) -> Iterator[Link]:
         """Forward orderings, and those that are told backwards (stop this, then that)."""
-        for ordering in self._world.intent.orderings:
+        for ordering in self._blueprint.intent.orderings:
             starts = (_starts(ordering.first_action), _starts(ordering.then_action))
             if ordering.kind is OrderingKind.SERIALIZE or starts == (True, True):
                 yield from self._ordering(ordering, ordering.first, ordering.then)
@@ -279,21 +272,21 @@ class _Reader:
                     origin=ordering.origin,
                     reverse=ordering.symmetrical,
                     every=ordering.minimum is None
-                    and _waits_for_every(self._world, service, other),
+                    and _waits_for_every(self._blueprint, service, other),
                     minimum=ordering.minimum or 0,
                     any_of=others,
                 )
 
     def turns(self) -> Iterator[Turn]:
         """Orderings of a stop before a start, or of a start before a stop."""
-        for ordering in self._world.intent.orderings:
+        for ordering in self._blueprint.intent.orderings:
             first_starts = _starts(ordering.first_action)
             then_starts = _starts(ordering.then_action)
             one_way = first_starts != then_starts or (not first_starts and not ordering.symmetrical)
             if ordering.kind is OrderingKind.SERIALIZE or not one_way:
                 continue
-            for earlier in members(self._groups, ordering.first):
-                for later in members(self._groups, ordering.then):
+            for earlier in self._blueprint.members(ordering.first):
+                for later in self._blueprint.members(ordering.then):
                     first = self._part(earlier, promoted=_promotes(ordering.first_action))
                     then = self._part(later, promoted=_promotes(ordering.then_action))
                     if first is not None and then is not None:
@@ -313,8 +306,8 @@ def _promotes(action: str) -> bool:
     return action in ("promote", "demote")
 
 
-def _waits_for_every(world: World, service: int, other: int) -> bool:
-    one, another = world.services[service], world.services[other]
+def _waits_for_every(blueprint: Blueprint, service: int, other: int) -> bool:
+    one, another = blueprint.services[service], blueprint.services[other]
     return not one.interleave and _has_copies(another)
 
 

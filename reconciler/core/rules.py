@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from reconciler.core.relations import members
-from reconciler.core.scores import Scores, health_scores
+from reconciler.core.compiled import Scores
+from reconciler.core.scores import health_scores
 from reconciler.core.world import Mask, World
 from reconciler.model.ids import Millis, NodeName, ServiceName
-from reconciler.model.intent import Location, Mandate, Origin, Role, TicketRule
+from reconciler.model.intent import Location, Mandate, Origin, TicketRule
 from reconciler.model.observed import Failure
 from reconciler.model.placement import Reason, Why
 
@@ -30,34 +30,25 @@ class Ban:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """Location rules, failures, tickets and promotion scores by service, so that each reads only its own."""
+    """What bears on the services of one world, beyond what their copies are doing."""
 
     locations: Mapping[ServiceName, tuple[Location, ...]]
     failures: Mapping[ServiceName, tuple[Failure, ...]]
     tickets: Mapping[ServiceName, tuple[TicketRule, ...]]
     promotion: Mapping[ServiceName, Mapping[NodeName, int]]
-    scores: Mapping[ServiceName, Scores]
-    """What each service gains on some nodes, whatever else is placed there."""
+    standing: Mapping[ServiceName, Scores]
+    """What locations make nodes worth to each service."""
+    health: Scores
+    """What the health of nodes is worth to every service."""
     now_ms: Millis
+
+    def scores(self, name: ServiceName) -> Scores:
+        """What a service gains on some nodes, whatever else is placed there."""
+        return self.standing.get(name, ()) + self.health
 
 
 def read_rules(world: World, now_ms: Millis) -> Rules:
-    """Sort location rules, failures, tickets and promotion scores by service.
-
-    A rule on a group holds for each member; its score counts once, on the first.
-    """
-    groups = {str(group.name): group for group in world.intent.groups}
-    locations: dict[ServiceName, list[Location]] = defaultdict(list)
-    for rule in world.intent.locations:
-        chosen = members(groups, rule.service)
-        if not isinstance(rule.strength, Mandate):
-            chosen = chosen[:1]
-        for name in chosen:
-            locations[name].append(rule)
-    tickets: dict[ServiceName, list[TicketRule]] = defaultdict(list)
-    for ticket in world.intent.tickets:
-        for name in members(groups, ticket.service):
-            tickets[name].append(ticket)
+    """Sort what the facts say by service, beside what the intent says."""
     failures: dict[ServiceName, list[Failure]] = defaultdict(list)
     for failure in world.observed.failures:
         failures[failure.service].append(failure)
@@ -65,11 +56,12 @@ def read_rules(world: World, now_ms: Millis) -> Rules:
     for fit in world.observed.promotion_scores:
         promotion[fit.service][fit.node] = fit.score
     return Rules(
-        locations={name: tuple(rules) for name, rules in locations.items()},
+        locations=world.compiled.locations,
         failures={name: tuple(found) for name, found in failures.items()},
-        tickets={name: tuple(found) for name, found in tickets.items()},
+        tickets=world.compiled.tickets,
         promotion=promotion,
-        scores=dict(_scores(world, locations)),
+        standing=world.compiled.scores,
+        health=tuple(health_scores(world)),
         now_ms=now_ms,
     )
 
@@ -90,17 +82,3 @@ def location_ban(world: World, rule: Location, verb: str) -> Iterator[Ban]:
             if verb != "run":
                 text = f'"{rule.service}" may not {verb} on {{node}}'
             yield Ban(mask=nodes, why=Why.BANNED, text=text, origin=rule.origin)
-
-
-def _scores(
-    world: World, locations: Mapping[ServiceName, list[Location]]
-) -> Iterator[tuple[ServiceName, Scores]]:
-    health = tuple(health_scores(world))
-    for service in world.intent.services:
-        own = tuple(
-            (rule.strength, world.mask(rule.nodes))
-            for rule in locations.get(service.name, ())
-            if not isinstance(rule.strength, Mandate) and rule.role is not Role.PROMOTED
-        )
-        if own or health:
-            yield service.name, own + health

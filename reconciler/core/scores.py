@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator
 from reconciler.core.world import Mask, World
 from reconciler.model.intent import HealthStrategy
 
-Scores = tuple[tuple[int, Mask], ...]
-
 INFINITY = 1_000_000
 """Scores of this size are mandates in all but name."""
 HEALTH = "health-"
@@ -57,11 +55,6 @@ def health_scores(world: World) -> Iterator[tuple[int, Mask]]:
         if total:
             totals[total] = totals.get(total, 0) | 1 << i
     yield from totals.items()
-
-
-def unhealthy(world: World) -> Mask:
-    """Nodes whose health forbids everything."""
-    return sum(mask for score, mask in health_scores(world) if score <= -INFINITY)
 
 
 def _number(text: str) -> int:

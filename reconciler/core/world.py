@@ -1,8 +1,6 @@
-"""The world in index form: nodes and parts of services as numbers, sets of nodes as the bits of one integer.
+"""The world in index form: what may be done with every copy, as sets of nodes.
 
-A service is one part, its copies; a promotable one is a second part, its promoted copies; and one that
-may have several copies on a node is one part for the first copy of each node, one for the second, and so
-on. `read_world` is the only place where facts become permissions. What it decides of each copy:
+`read_world` is the only place where facts become permissions. What it decides of each copy:
 
   running   reported by an alive node, and free to be stopped, restarted or kept
   pinned    it must be left where it is: blocked, in maintenance, of unknown state, or on a silent node
@@ -15,25 +13,15 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from reconciler.core.blueprint import Crowds, Mask, Part, bits
+from reconciler.core.compiled import Compiled, compile_intent
 from reconciler.core.definition import definition_digest, fixed_digest
 from reconciler.core.mishaps import Mishaps, read_mishaps
 from reconciler.model.ids import NodeName, ServiceName
 from reconciler.model.intent import Intent, MultipleActive, Orphans, Role, Safety, Service
 from reconciler.model.observed import Certainty, Copy, Liveness, NodeState, Observed
 
-Mask = int
-"""A set of nodes: bit i stands for `World.node_names[i]`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """The copies of a service, or only its promoted ones, or the n-th copy on each node."""
-
-    service: Service
-    base: int
-    """The part with the first copy of each node; itself, for that one."""
-    promoted: bool = False
-    layer: int = 0
+__all__ = ["Copies", "Mask", "Part", "World", "bits", "read_world"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +54,14 @@ class Copies:
         return self.pinned & ~self.silent
 
 
+NO_COPIES = Copies()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """Intent and facts by index. Parts stand by priority, rank and name, nodes by name."""
 
+    compiled: Compiled
     intent: Intent
     observed: Observed
     node_names: tuple[NodeName, ...]
@@ -90,6 +82,7 @@ class World:
     """Copies of services that the intent does not name, free to be stopped."""
     mishaps: Mishaps
     alive: Mask
+    suspect: Mask
     fenced: Mask
     """Nodes that this decision fences: nothing runs there once that is confirmed."""
     unheard: Mask
@@ -98,200 +91,176 @@ class World:
     maintenance: Mask
     everywhere: Mask
 
+    @property
+    def open(self) -> Mask:
+        """Nodes where something may start, as far as the nodes themselves go."""
+        return self.alive & ~self.standby & ~self.maintenance
+
     def names(self, mask: Mask) -> tuple[NodeName, ...]:
         """Node names of a set, in order."""
         return tuple(self.node_names[i] for i in bits(mask))
 
     def mask(self, names: tuple[NodeName, ...]) -> Mask:
         """The set of these nodes; names that the intent does not list are left out."""
-        return sum({1 << self.node_index[name] for name in names if name in self.node_index})
-
-
-def bits(mask: Mask) -> Iterator[int]:
-    """Walk the members of a set, lowest first."""
-    while mask:
-        low = mask & -mask
-        yield low.bit_length() - 1
-        mask ^= low
+        return self.compiled.blueprint.mask(names)
 
 
 def read_world(intent: Intent, observed: Observed) -> World:
     """Turn names into numbers and copies into permissions.
 
-    Shape: N nodes, M services, C copies: O(N + M log M + C).
+    Shape: N nodes, M services, C copies: O(N + M + C).
     """
-    node_names = tuple(node.name for node in intent.nodes)
-    node_index = {name: i for i, name in enumerate(node_names)}
-    ranked = tuple(sorted(intent.services, key=lambda s: (-s.priority, s.rank, s.name)))
-    heard = {state.name: state for state in observed.nodes}
-    states = tuple(
-        heard.get(name, NodeState(name=name, liveness=Liveness.UNKNOWN)) for name in node_names
-    )
     by_service: dict[ServiceName, list[Copy]] = defaultdict(list)
     for copy in observed.copies:
         by_service[copy.service].append(copy)
-    service_index = {service.name: i for i, service in enumerate(ranked)}
-    parts = _parts(ranked, by_service)
-    mishaps = read_mishaps(intent, observed, {service.name: service for service in ranked})
-    modes = _Modes.read(intent, states, mishaps)
-    sorted_copies: list[Copies] = []
-    for part in parts:
-        found = by_service.get(part.service.name)
-        sorted_copies.append(
-            _sort_copies(part, found, node_index, states, modes, mishaps) if found else Copies()
-        )
+    compiled = compile_intent(intent, _crowds(by_service))
+    blueprint = compiled.blueprint
+    heard = {state.name: state for state in observed.nodes}
+    states = tuple(
+        heard.get(name) or NodeState(name=name, liveness=Liveness.UNKNOWN)
+        for name in blueprint.node_names
+    )
+    mishaps = read_mishaps(intent, observed, blueprint)
+    modes = _Modes.read(compiled, states, mishaps)
+    copies = [NO_COPIES] * len(blueprint.parts)
+    for name, found in by_service.items():
+        base = blueprint.service_index.get(name)
+        if base is None:
+            continue
+        copies[base] = _sort_copies(blueprint.parts[base], found, modes, mishaps)
+        role = blueprint.promotion.get(base)
+        for part in (*blueprint.layers.get(base, ()), *(() if role is None else (role,))):
+            copies[part] = _sort_copies(blueprint.parts[part], found, modes, mishaps)
     return World(
+        compiled=compiled,
         intent=intent,
         observed=observed,
-        node_names=node_names,
-        node_index=node_index,
-        parts=parts,
-        services=tuple(part.service for part in parts),
-        count=len(ranked),
-        service_index=service_index,
-        promotion={part.base: i for i, part in enumerate(parts) if part.promoted},
-        layers=_layers(parts),
+        node_names=blueprint.node_names,
+        node_index=blueprint.node_index,
+        parts=blueprint.parts,
+        services=blueprint.services,
+        count=blueprint.count,
+        service_index=blueprint.service_index,
+        promotion=blueprint.promotion,
+        layers=blueprint.layers,
         states=states,
-        copies=tuple(sorted_copies),
-        removed=_removed(intent, observed, node_index, service_index, modes),
+        copies=tuple(copies),
+        removed=_removed(intent, by_service, compiled, modes),
         mishaps=mishaps,
         alive=modes.alive,
+        suspect=modes.suspect,
         fenced=modes.fenced,
         unheard=modes.unheard,
         standby=modes.standby,
-        maintenance=modes.maintenance,
-        everywhere=(1 << len(node_names)) - 1,
+        maintenance=blueprint.maintenance,
+        everywhere=blueprint.everywhere,
     )
 
 
-def _parts(
-    ranked: tuple[Service, ...], found: Mapping[ServiceName, list[Copy]]
-) -> tuple[Part, ...]:
-    parts = [Part(service=service, base=i) for i, service in enumerate(ranked)]
-    for base, service in enumerate(ranked):
-        most = service.replicas_per_node
-        if service.replicas is not None:
-            most = min(most, service.replicas)
-        if service.name in found:  # copies too many are parts too, or nobody would stop them
-            most = max(most, *Counter(copy.node for copy in found[service.name]).values())
-        parts += [Part(service=service, base=base, layer=layer) for layer in range(1, most)]
-        if service.promotable:
-            parts.append(Part(service=service, base=base, promoted=True))
-    return tuple(parts)
-
-
-def _layers(parts: tuple[Part, ...]) -> Mapping[int, tuple[int, ...]]:
-    found: dict[int, list[int]] = defaultdict(list)
-    for i, part in enumerate(parts):
-        if part.layer:
-            found[part.base].append(i)
-    return {base: tuple(layers) for base, layers in found.items()}
+def _crowds(by_service: Mapping[ServiceName, list[Copy]]) -> Crowds:
+    """Services with more than one copy on some node."""
+    found = []
+    for name, copies in by_service.items():
+        if len(copies) > 1:
+            most = max(Counter(copy.node for copy in copies).values())
+            if most > 1:
+                found.append((name, most))
+    return tuple(sorted(found))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Modes:
-    """Sets of nodes by how they may be dealt with."""
+    """Nodes by how they may be dealt with."""
 
+    bit: Mapping[NodeName, Mask]
     alive: Mask
-    down: Mask
+    suspect: Mask
+    lost: Mask
+    gone: Mask
+    """Down or to be fenced: no copy there counts."""
     fenced: Mask
     unheard: Mask
     standby: Mask
     maintenance: Mask
 
     @classmethod
-    def read(cls, intent: Intent, states: tuple[NodeState, ...], mishaps: Mishaps) -> "_Modes":
-        fenced = sum(1 << i for i, state in enumerate(states) if state.name in mishaps.fenced)
-        alive = down = unheard = leaving = 0
-        for i, state in enumerate(states):
-            bit = 1 << i
-            match state.liveness:
-                case Liveness.ALIVE:
-                    alive |= bit
-                case Liveness.DOWN:
-                    down |= bit
-                case _ if state.boot is None:
-                    unheard |= bit
+    def read(cls, compiled: Compiled, states: tuple[NodeState, ...], mishaps: Mishaps) -> "_Modes":
+        bit = {state.name: 1 << i for i, state in enumerate(states)}
+        by_liveness: dict[Liveness, Mask] = dict.fromkeys(Liveness, 0)
+        unheard = standby = 0
+        for state in states:
+            by_liveness[state.liveness] |= bit[state.name]
+            if state.boot is None and state.liveness not in (Liveness.ALIVE, Liveness.DOWN):
+                unheard |= bit[state.name]
             if state.standby or state.leaving or state.name in mishaps.standby:
-                leaving |= bit
+                standby |= bit[state.name]
+        fenced = sum(bit[name] for name in mishaps.fenced if name in bit)
         return cls(
-            alive=alive & ~fenced,
-            down=down,
+            bit=bit,
+            alive=by_liveness[Liveness.ALIVE] & ~fenced,
+            suspect=by_liveness[Liveness.SUSPECT],
+            lost=by_liveness[Liveness.LOST],
+            gone=fenced | by_liveness[Liveness.DOWN],
             fenced=fenced,
             unheard=unheard & ~fenced,
-            standby=sum(1 << i for i, node in enumerate(intent.nodes) if node.standby) | leaving,
-            maintenance=sum(1 << i for i, node in enumerate(intent.nodes) if node.maintenance),
+            standby=standby | compiled.blueprint.standby,
+            maintenance=compiled.blueprint.maintenance,
         )
 
 
 def _removed(
     intent: Intent,
-    observed: Observed,
-    node_index: Mapping[NodeName, int],
-    service_index: Mapping[ServiceName, int],
+    by_service: Mapping[ServiceName, list[Copy]],
+    compiled: Compiled,
     modes: _Modes,
 ) -> tuple[Copy, ...]:
-    if intent.orphans is Orphans.KEEP:
+    known = compiled.blueprint.service_index
+    if intent.orphans is Orphans.KEEP or by_service.keys() <= known.keys():
         return ()
     touchable = modes.alive & ~modes.maintenance
     return tuple(
         copy
-        for copy in observed.copies
-        if copy.service not in service_index and _is_free(copy, node_index, touchable)
+        for name, copies in sorted(by_service.items())
+        if name not in known
+        for copy in copies
+        if modes.bit.get(copy.node, 0) & touchable and copy.tangible and copy.blocked is None
     )
 
 
-def _is_free(copy: Copy, node_index: Mapping[NodeName, int], touchable: Mask) -> bool:
-    at = node_index.get(copy.node)
-    return at is not None and bool(touchable >> at & 1) and copy.tangible and copy.blocked is None
-
-
-def _sort_copies(
-    part: Part,
-    copies: list[Copy],
-    node_index: Mapping[NodeName, int],
-    states: tuple[NodeState, ...],
-    modes: _Modes,
-    mishaps: Mishaps,
-) -> Copies:
+def _sort_copies(part: Part, copies: list[Copy], modes: _Modes, mishaps: Mishaps) -> Copies:
     service = part.service
-    wanted, fixed = definition_digest(service), fixed_digest(service)
+    held = service.maintenance or not service.managed or service.name in mishaps.frozen
+    touchable = 0 if held else modes.alive & ~modes.maintenance
     running = failed = changed = reloadable = starting = leftover = pinned = silent = 0
-    for copy in _of_part(part, copies, node_index):
-        at = node_index[copy.node]
-        bit = 1 << at
-        if (modes.fenced | modes.down) & bit:
+    for copy in _of_part(part, copies):
+        bit = modes.bit.get(copy.node, 0)
+        if not bit or modes.gone & bit:
             continue
-        match states[at].liveness:
-            case Liveness.ALIVE:
-                held = service.maintenance or not service.managed or service.name in mishaps.frozen
-                held = held or copy in mishaps.blocked
-                if held or not copy.tangible or copy.blocked or modes.maintenance & bit:
-                    pinned |= bit
-                    well = copy.certainty is Certainty.OBSERVED and not copy.blocked
-                    well = well and copy not in mishaps.blocked
-                    silent |= 0 if well and not copy.failed else bit
-                    continue
-                if copy.role is Role.STOPPED and copy.failed:
-                    leftover |= bit
-                    continue
-                running |= bit
-                starting |= bit if copy.role is Role.STOPPED else 0
-                if part.promoted:
-                    failed |= bit if mishaps.demotes(copy) or mishaps.restarts(copy) else 0
-                else:
-                    failed |= bit if mishaps.restarts(copy) else 0
-                if copy.digest in (None, wanted):
-                    continue
-                if fixed is not None and copy.fixed_digest == fixed:
-                    reloadable |= bit
-                else:
-                    changed |= bit
-            case Liveness.LOST if service.safety is Safety.BEST_EFFORT:
-                pass
-            case _:
+        if not modes.alive & bit:
+            if not modes.lost & bit or service.safety is not Safety.BEST_EFFORT:
                 pinned |= bit
                 silent |= bit
+            continue
+        stuck = copy.blocked is not None or (copy.failed and copy in mishaps.blocked)
+        if stuck or not touchable & bit or not copy.tangible:
+            pinned |= bit
+            if stuck or copy.failed or copy.certainty is not Certainty.OBSERVED:
+                silent |= bit
+            continue
+        if copy.role is Role.STOPPED:
+            if copy.failed:
+                leftover |= bit
+                continue
+            starting |= bit
+        running |= bit
+        if copy.failed and (mishaps.restarts(copy) or (part.promoted and mishaps.demotes(copy))):
+            failed |= bit
+        if copy.digest is not None and copy.digest != definition_digest(service):
+            fixed = fixed_digest(service)
+            if fixed is not None and copy.fixed_digest == fixed:
+                reloadable |= bit
+            else:
+                changed |= bit
     return _multiple(
         part,
         Copies(
@@ -307,17 +276,19 @@ def _sort_copies(
     )
 
 
-def _of_part(part: Part, copies: list[Copy], node_index: Mapping[NodeName, int]) -> Iterator[Copy]:
+def _of_part(part: Part, copies: list[Copy]) -> Iterator[Copy] | list[Copy]:
     """The copies that belong to this part: every first one of a node, every second one, ..."""
+    if part.promoted:
+        return [copy for copy in copies if copy.role is Role.PROMOTED]
+    if len(copies) == 1:
+        return copies if not part.layer else []
+    return _nth(part.layer, copies)
+
+
+def _nth(layer: int, copies: list[Copy]) -> Iterator[Copy]:
     seen: dict[NodeName, int] = defaultdict(int)
     for copy in copies:
-        if copy.node not in node_index:
-            continue
-        if part.promoted:
-            if copy.role is Role.PROMOTED:
-                yield copy
-            continue
-        if seen[copy.node] == part.layer:
+        if seen[copy.node] == layer:
             yield copy
         seen[copy.node] += 1
 

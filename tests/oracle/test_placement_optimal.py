@@ -2,10 +2,9 @@
 
 import pytest
 
-from reconciler.core.rules import read_rules
 from reconciler.core.placement import assign
-from reconciler.core.problem import pose
-from reconciler.core.relations import read_relations
+from reconciler.core.pose import pose
+from reconciler.core.rules import read_rules
 from reconciler.core.world import read_world
 from tests.oracle import brute_force
 from tests.oracle.worlds import world
@@ -16,7 +15,7 @@ SEEDS = range(300)
 def judge(seed: int, **size: int) -> str:
     intent, observed = world(seed, **size)
     read = read_world(intent, observed)
-    problem = pose(read, read_relations(read), read_rules(read, 0))
+    problem = pose(read, read_rules(read, 0))
     answer = assign(problem)
     seats = {
         str(service.name): frozenset(map(str, read.names(mask)))

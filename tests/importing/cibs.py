@@ -2,7 +2,7 @@
 
 from reconciler.config.load import load_files
 from reconciler.importing.pacemaker.importing import Imported, import_pacemaker
-from reconciler.model.intent import Intent, Service
+from reconciler.model.intent import Intent, Kind, Service
 
 NOW_MS = 1_700_000_000_000  # 2023-11-14 22:13:20 UTC
 DEVICE = '<primitive id="power" class="stonith" type="fence_ipmilan"/>'
@@ -73,6 +73,11 @@ def intent(data: bytes, *, partial: bool = False) -> Intent:
 def service(data: bytes, name: str) -> Service:
     """One service of that intent."""
     return next(each for each in intent(data).services if each.name == name)
+
+
+def services(found: Intent) -> list[Service]:
+    """Its services, but for what watches a fence device."""
+    return [each for each in found.services if each.kind is not Kind.FENCE_DEVICE]
 
 
 def said(data: bytes, *, partial: bool = False) -> list[tuple[str, int, str]]:

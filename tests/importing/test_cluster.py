@@ -4,6 +4,7 @@ import pytest
 
 from reconciler.model.intent import (
     HealthStrategy,
+    Kind,
     NegativeScores,
     OnLoss,
     Orphans,
@@ -87,6 +88,35 @@ def device(name: str, **parameters: object) -> str:
         f'<primitive id="{name}" class="stonith" type="fence_x">'
         f"{pairs('instance_attributes', **parameters)}</primitive>"
     )
+
+
+def test_a_device_is_watched_by_a_service_of_its_name():
+    tied = '<rsc_colocation id="c" rsc="tied" with-rsc="a" score="INFINITY"/>'
+    found = {
+        each.name: each
+        for each in intent(cib(dummy("a"), tied, device=device("free") + device("tied"))).services
+    }
+    assert (found["free"].kind, found["free"].agent) == (Kind.FENCE_DEVICE, "free")
+    assert (found["free"].safety, found["free"].requires) == (Safety.BEST_EFFORT, Requires.QUORUM)
+    assert found["tied"].safety is Safety.EXCLUSIVE  # what it must run with never runs twice
+    assert [found[name].rank for name in ("free", "tied", "a")] == [0, 1, 2]
+
+
+def test_a_device_in_a_cluster_that_never_fences_is_a_script_that_looks():
+    data = cib(device=device("idle"), stonith_enabled="false")
+    (found,) = intent(data).services
+    assert (found.kind, dict(found.parameters)["status"]) == (
+        Kind.SCRIPT,
+        '["/usr/sbin/fence_x","--action=monitor"]',
+    )
+    assert [code for code, _, _ in said(data)] == ["R073"]
+
+
+def test_a_master_of_something_that_knows_no_roles_has_copies_without():
+    data = cib('<master id="m"><primitive id="a" class="lsb" type="a"/></master>')
+    found = service(data, "a")
+    assert (found.promotable, found.replicas) == (False, None)
+    assert [code for code, _, _ in said(data)] == ["R073"]
 
 
 def test_devices_and_levels():

@@ -100,7 +100,7 @@ def test_a_cluster_that_is_not_symmetric_opts_in():
         dummy("a") + dummy("b") + group,
         symmetric_cluster="false",
     )
-    assert located(found)[:3] == [
+    assert [each for each in located(found) if each[0] != "power"][:3] == [
         ("g", ("n2",), Mandate.REQUIRED, None),
         ("a", ("n1",), Mandate.REQUIRED, None),
         ("b", ("n1", "n2", "n3"), Mandate.FORBIDDEN, None),

@@ -209,10 +209,10 @@ def test_instances_of_a_clone_are_copies_of_one_service() -> None:
     ]
 
 
-def test_orphans_are_kept_and_fence_devices_are_not_services() -> None:
+def test_orphans_are_kept_and_so_is_what_watches_a_fence_device() -> None:
     gone = ran("old", op("start", 1))
     device = ran("fencer", op("start", 1), more='class="stonith" type="fence_dummy"')
-    assert where(observe(cib(DEVICE, state("a", gone, device)))) == "old@a"
+    assert where(observe(cib(DEVICE, state("a", gone, device)))) == "fencer@a old@a"
 
 
 def test_digests() -> None:

@@ -4,7 +4,7 @@ Each part is read by a module of its own; here they are put together in the orde
 file. What cannot be carried over is in the notes, and it is for the caller to stop there.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from reconciler.importing.pacemaker.cluster import (
     cluster_defaults,
@@ -58,9 +58,10 @@ class _Reader:
         groups = self._groups(bodies)
         demanded = {name for body in bodies.values() for name in _amounts(body)}
         nodes = read_node_bodies(self._cib, self._nodes, frozenset(demanded), self._notes)
-        defaults = common(bodies.values())
         carried = frozenset({*bodies, *groups})
         constraints = self._constraints(carried, nodes)
+        _make_safe(bodies, groups, constraints)
+        defaults = common(bodies.values())
         fencing = read_fencing(self._cib, self._resources, self._nodes, self._options, self._notes)
         return {
             "version": 1,
@@ -86,6 +87,13 @@ class _Reader:
                 self._unsupported(
                     f'The guest node "{guest}", which "{primitive.id}" brings up, is unsupported.',
                     primitive.element.line,
+                )
+        for clone in self._resources.clones:
+            if clone.incapable:
+                self._notes.changed(
+                    f'The clone "{clone.id}" is to be promotable, and only OCF agents know roles. Its copies '
+                    "have none here.",
+                    self._cib.origin(clone.element),
                 )
         connected = {
             each.id if each.remote else each.meta.get("remote-node")
@@ -169,6 +177,26 @@ def _labels(nodes: Mapping[str, Value]) -> dict[str, Mapping[str, str]]:
         given = labels.items() if isinstance(labels, Mapping) else ()
         found[name] = {label: text for label, text in given if isinstance(text, str)}
     return found
+
+
+def _make_safe(
+    bodies: Mapping[str, Body], groups: Mapping[str, Value], constraints: Iterable[Value]
+) -> None:
+    """Make exclusive what must run together with something exclusive, for it cannot be safer than that."""
+    inside = {name: _members(group) for name, group in groups.items()}
+    together = [each for each in inside.values() if len(each) > 1]
+    for entry in constraints:
+        if isinstance(entry, Mapping) and "colocation" in entry and "score" not in entry:
+            names = _members(entry["colocation"])
+            together.append([each for name in names for each in inside.get(name, [name])])
+    while mixed := [each for each in together if len({bodies[n]["safety"] for n in each}) > 1]:
+        for name in (name for each in mixed for name in each):
+            bodies[name]["safety"] = "exclusive"
+
+
+def _members(value: Value) -> list[str]:
+    names = value["members"] if isinstance(value, Mapping) else value
+    return [name for name in names if isinstance(name, str)] if isinstance(names, Sequence) else []
 
 
 def _amounts(body: Body) -> Iterable[str]:

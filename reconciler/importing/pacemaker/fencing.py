@@ -1,7 +1,8 @@
 """Fence devices and levels.
 
 A device without a list of its nodes is asked for it at run time by Pacemaker, so it counts as able to fence
-any. Whether a device is started says nothing: Pacemaker uses stopped ones too.
+any. Whether a device is started says nothing: Pacemaker uses stopped ones too. What Pacemaker calls the
+running device is a service of its own here, which watches it.
 """
 
 import re
@@ -11,12 +12,11 @@ from reconciler.importing.pacemaker.document import Cib, Element
 from reconciler.importing.pacemaker.nodes import Standing
 from reconciler.importing.pacemaker.notes import Notes
 from reconciler.importing.pacemaker.resources import Primitive, Resources
-from reconciler.importing.pacemaker.services import parameters
+from reconciler.importing.pacemaker.services import can_be_written, parameters
 from reconciler.importing.pacemaker.settings import Options
 from reconciler.importing.pacemaker.words import (
     duration_ms,
     integer,
-    is_name,
     role,
     written_duration,
 )
@@ -64,7 +64,7 @@ class _Reader:
             if not primitive.fences:
                 continue
             agent = primitive.agent.type.replace("/", "_")
-            if not (is_name(agent) and is_name(primitive.id)):
+            if not can_be_written(primitive):
                 self._notes.unsupported(
                     f'The fence device "{primitive.id}" has a name or an agent that cannot be written.',
                     self._cib.origin(primitive.element),

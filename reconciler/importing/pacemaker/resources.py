@@ -32,6 +32,8 @@ class Clone:
     element: Element
     meta: Mapping[str, str]
     promotable: bool
+    incapable: bool
+    """It was to be promotable, and an agent in it knows no roles."""
     unique: bool
     """Its instances are distinct things, not copies of one."""
     clone_max: int | None
@@ -62,7 +64,7 @@ class Primitive:
 
     @property
     def fences(self) -> bool:
-        """Whether it is a fence device, which is no service."""
+        """Whether it is a fence device, and the service that watches it."""
         return self.agent.standard == "stonith"
 
     @property
@@ -72,8 +74,8 @@ class Primitive:
 
     @property
     def is_service(self) -> bool:
-        """Whether it becomes a service: no fence device, no connection, and not inside a bundle."""
-        return not (self.fences or self.remote or self.in_bundle)
+        """Whether it becomes a service: no connection, and not inside a bundle."""
+        return not (self.remote or self.in_bundle)
 
     @property
     def promotable(self) -> bool:
@@ -163,7 +165,7 @@ class _Reader:
 
     def _clone(self, element: Element) -> None:
         meta = self._meta((element,), Agent(), {})
-        clone = _clone_of(element, meta)
+        clone = _clone_of(element, meta, capable=self._knows_roles(element))
         self._clones.append(clone)
         for inner in element.children:
             match inner.tag:
@@ -171,6 +173,15 @@ class _Reader:
                     self._primitive(inner, group=None, clone=clone)
                 case "group":
                     self._group(inner, clone=clone)
+
+    def _knows_roles(self, clone: Element) -> bool:
+        """Whether every agent inside can tell roles apart: OCF agents can."""
+        agents = (_agent(self._layers(inner)) for inner in clone.walk("primitive"))
+        return all(agent.standard == "ocf" for agent in agents)
+
+    def _layers(self, primitive: Element) -> tuple[Element, ...]:
+        template = self._templates.get(primitive.get("template"))
+        return (template, primitive) if template else (primitive,)
 
     def _group(self, element: Element, clone: Clone | None) -> None:
         meta = self._meta((element,), Agent(), clone.meta if clone else {})
@@ -182,8 +193,7 @@ class _Reader:
     def _primitive(
         self, element: Element, *, group: Group | None, clone: Clone | None, in_bundle: bool = False
     ) -> None:
-        template = self._templates.get(element.get("template"))
-        layers = (template, element) if template else (element,)
+        layers = self._layers(element)
         agent = _agent(layers)
         parent = group or clone
         meta = self._meta(layers, agent, parent.meta if parent else {})
@@ -239,12 +249,13 @@ def _agent(layers: tuple[Element, ...]) -> Agent:
     )
 
 
-def _clone_of(element: Element, meta: Mapping[str, str]) -> Clone:
+def _clone_of(element: Element, meta: Mapping[str, str], *, capable: bool) -> Clone:
     def number(*names: str, default: int) -> int:
         text = next((meta[name] for name in names if name in meta), "")
         return max(0, integer(text, default))
 
-    promotable = element.tag == "master" or truth(meta.get("promotable", ""), default=False)
+    wanted = element.tag == "master" or truth(meta.get("promotable", ""), default=False)
+    promotable = wanted and capable
     node_max = number("clone-node-max", "clone_node_max", default=1)
     unique = truth(
         meta.get("globally-unique", meta.get("globally_unique", "")), default=node_max > 1
@@ -255,6 +266,7 @@ def _clone_of(element: Element, meta: Mapping[str, str]) -> Clone:
         element=element,
         meta=meta,
         promotable=promotable,
+        incapable=wanted and not capable,
         unique=unique,
         clone_max=None if clone_max is None else max(0, integer(clone_max, 0)),
         node_max=node_max if unique else min(node_max, 1),

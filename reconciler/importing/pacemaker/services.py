@@ -99,7 +99,8 @@ class Services:
         body["rank"] = primitive.rank
         body["priority"] = score(meta.get("priority", ""))
         body["stickiness"] = self._stickiness(primitive)
-        body["safety"] = "exclusive" if self._cluster.fenced else "best-effort"
+        mild = primitive.fences or not self._cluster.fenced
+        body["safety"] = "best-effort" if mild else "exclusive"
         body |= self._flags(primitive)
         multiple = meta.get("multiple-active", "").lower()
         body["multiple-active"] = _MULTIPLE.get(multiple, "stop-start")
@@ -130,21 +131,29 @@ class Services:
             case "lsb" | "heartbeat" if _is_path(agent.type):
                 folder = _FOLDERS[agent.standard]
                 return {"script": agent.type if "/" in agent.type else f"{folder}/{agent.type}"}
-            case "nagios" if is_name(agent.type):
-                self._notes.changed(
-                    f'"{primitive.id}" only watches something. It became a script whose start and stop do '
-                    "nothing; its parameters are to be added to `status`.",
-                    origin,
-                )
-                plugin = f"/usr/lib/nagios/plugins/{agent.type}"
-                nothing = ["/bin/true"]
-                return {"script": {"start": nothing, "stop": nothing, "status": [plugin]}}
+            case "stonith" | "nagios" if is_name(last):
+                return self._watcher(primitive, last)
         self._notes.unsupported(
             f'There is no kind of service for "{primitive.id}", of class "{agent.standard}" and type '
             f'"{agent.type}".',
             origin,
         )
         return None
+
+    def _watcher(self, primitive: Primitive, last: str) -> dict[str, Value] | None:
+        """What only looks at something: a fence device, or a program whose start and stop do nothing."""
+        if primitive.fences and self._cluster.fenced:
+            return {"fence-device": primitive.id} if can_be_written(primitive) else None
+        what = "is a fence device, and fencing is off" if primitive.fences else "only looks"
+        self._notes.changed(
+            f'"{primitive.id}" {what}. It became a script whose start and stop do nothing; its parameters '
+            "are to be added to `status`.",
+            self._cib.origin(primitive.element),
+        )
+        nothing = ["/bin/true"]
+        plugin = [f"/usr/lib/nagios/plugins/{last}"]
+        look = [f"/usr/sbin/{last}", "--action=monitor"] if primitive.fences else plugin
+        return {"script": {"start": nothing, "stop": nothing, "status": look}}
 
     def _parameters(self, primitive: Primitive) -> dict[str, Value]:
         found = parameters(primitive, self._cib, self._notes)
@@ -193,6 +202,8 @@ class Services:
 
     def _requires(self, primitive: Primitive) -> str:
         said = _REQUIRES.get(primitive.meta.get("requires", "").lower(), self._cluster.requires)
+        if primitive.fences and primitive.meta.get("requires", "").lower() != "nothing":
+            return "quorum"  # a device cannot wait for what it is there for
         return "quorum" if said == "fencing" and not self._cluster.fenced else said
 
     def _failures(self, primitive: Primitive) -> dict[str, Value]:
@@ -276,6 +287,11 @@ class Services:
 def _is_path(text: str) -> bool:
     """Whether a text is an absolute path, or the name of a file."""
     return _PATH.fullmatch(text) is not None and ".." not in text.split("/")
+
+
+def can_be_written(device: Primitive) -> bool:
+    """Whether a fence device and its agent have names here."""
+    return is_name(device.id) and is_name(device.agent.type.replace("/", "_"))
 
 
 def copies(clone: Clone, nodes: int, meta: Mapping[str, str]) -> dict[str, Value]:

@@ -199,7 +199,7 @@ class _Reader:
         self._bans.take(standing.name, primitive, replay, fate)
         if primitive is not None and fate is Fate.CONTAINER:
             self._broken_containers.add((primitive.meta["container"], standing.name))
-        if (active or replay.remainder) and not self._hidden(primitive, history):
+        if active or replay.remainder:
             self._add(standing, history, primitive, replay, fate)
 
     def _arrive(self, arrival: Arrival) -> None:
@@ -220,10 +220,6 @@ class _Reader:
         return any(
             history.resource.startswith(f"{bundle.id}-") for bundle in self._resources.bundles
         )
-
-    def _hidden(self, primitive: Primitive | None, history: History) -> bool:
-        """Whether it is a fence device, which is no service."""
-        return primitive.fences if primitive else history.element.get("class") == "stonith"
 
     def _managed(self, primitive: Primitive | None) -> bool:
         if primitive is None:

@@ -47,7 +47,7 @@ class Bans:
         self, node: str, primitive: Primitive, count: Count, histories: Iterable[History]
     ) -> None:
         """Take in what a node has counted."""
-        if primitive.fences or not count.count:
+        if not count.count:
             return
         failed = [e for h in histories for e in h.entries if e.code != e.expected]
         last = next((e for e in failed if e.last_failure), failed[-1] if failed else None)
@@ -108,8 +108,6 @@ class Bans:
         self, primitives: Iterable[Primitive], node: str, entry: Entry, *, fatal: bool = False
     ) -> None:
         for primitive in primitives:
-            if primitive.fences:
-                continue
             self._put(
                 Failure(
                     service=ServiceName(primitive.id),

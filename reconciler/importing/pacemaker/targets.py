@@ -119,12 +119,6 @@ class Targets:
             return None
         found = name_of(owner, self._resources)
         if found not in self._carried:
-            if isinstance(owner, Primitive) and owner.fences:
-                self._notes.left_out(
-                    f'{_said(constraint)} is about the fence device "{name}". Fence devices are no services '
-                    "here: they are not placed, and are used from any node.",
-                    self._cib.origin(constraint),
-                )
             return None
         return Target(name=found, owner=owner)
 

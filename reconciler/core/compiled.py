@@ -33,6 +33,8 @@ class Compiled:
     """Per part the `after` links to what it needs."""
     dependents: tuple[tuple[int, ...], ...]
     """Per part what needs it, by the same links."""
+    binding: tuple[Link, ...]
+    """The `after` links by which a copy restarts with what it needs."""
     most: tuple[int, ...]
     """Per part how many copies it may have: no more than what it must be together with."""
     locations: Mapping[ServiceName, tuple[Location, ...]]
@@ -90,6 +92,7 @@ def _compile(intent: Intent, crowds: Crowds) -> Compiled:
         links=tuple(map(tuple, links)),
         suppliers=tuple(map(tuple, suppliers)),
         dependents=tuple(map(tuple, dependents)),
+        binding=tuple(link for link in relations.after if link.reverse and not link.minimum),
         most=_most(blueprint, relations),
         locations=locations,
         tickets=tickets,

@@ -11,7 +11,7 @@
 
 For promoted copies a start is a promotion and a stop a demotion. A migration stands for its stop and its
 start. Starts wait for stops and never the reverse, and required orderings have no cycle: so the graph
-has none. What may merely not happen at once (`serialize`, `ordered`) follows the order that the rest gives.
+has none. Optional orderings are added one by one, where they make none. What may merely not happen at once (`serialize`, `ordered`) follows the order that the rest gives.
 """
 
 from collections import defaultdict
@@ -37,6 +37,10 @@ def make_plan(problem: Problem, drift: Drift, because: Because) -> Plan:
     before: dict[Key, set[Key]] = {key: set() for key in _keys(problem, drift, live)}
     for earlier, later in _edges(problem, drift):
         _connect(before, live.get(earlier, earlier), live.get(later, later))
+    for earlier, later in _wishes(problem, drift):
+        before_it, after_it = live.get(earlier, earlier), live.get(later, later)
+        if not _reaches(before, before_it, after_it):
+            _connect(before, before_it, after_it)
     order = _sorted(before)
     for earlier, later in _turns_of_one(problem, order):
         _connect(before, earlier, later)
@@ -47,6 +51,19 @@ def make_plan(problem: Problem, drift: Drift, because: Because) -> Plan:
         actions=tuple(namer.removed(because))
         + tuple(namer.action(key, before[key], because) for key in order)
     )
+
+
+def _reaches(before: dict[Key, set[Key]], start: Key, goal: Key) -> bool:
+    """Whether `start` waits for `goal` already, so that the reverse would be a circle."""
+    seen, waiting = {start}, [start]
+    while waiting:
+        for key in before.get(waiting.pop(), ()):
+            if key == goal:
+                return True
+            if key not in seen:
+                seen.add(key)
+                waiting.append(key)
+    return False
 
 
 def _connect(before: dict[Key, set[Key]], earlier: Key, later: Key) -> None:
@@ -73,7 +90,7 @@ def _keys(problem: Problem, drift: Drift, live: dict[Key, Key]) -> list[Key]:
 
 
 def _edges(problem: Problem, drift: Drift) -> Iterator[tuple[Key, Key]]:
-    for link in (*problem.relations.after, *problem.relations.sequence):
+    for link in problem.relations.after:
         yield from _forward(problem, drift, link)
         if link.reverse:
             yield from _backward(problem, drift, link)
@@ -88,10 +105,18 @@ def _edges(problem: Problem, drift: Drift) -> Iterator[tuple[Key, Key]]:
         if parts[link.service].base != parts[link.other].base and not live:
             yield from _cross(drift, link.service, link.other)
             yield from _cross(drift, link.other, link.service)
-    for turn in problem.relations.turns:
-        yield from _turn(drift, turn)
     yield from _room_edges(problem, drift)
     yield from _fence_edges(problem, drift)
+
+
+def _wishes(problem: Problem, drift: Drift) -> Iterator[tuple[Key, Key]]:
+    """Edges of optional orderings, each left out where the rest demands the reverse."""
+    for link in problem.relations.sequence:
+        yield from _forward(problem, drift, link)
+        if link.reverse:
+            yield from _backward(problem, drift, link)
+    for turn in problem.relations.turns:
+        yield from _turn(drift, turn)
 
 
 def _forward(problem: Problem, drift: Drift, link: Link) -> Iterator[tuple[Key, Key]]:

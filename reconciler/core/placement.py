@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from reconciler.core.bonds import broken, shared
 from reconciler.core.problem import Problem, Variable
 from reconciler.core.relations import Link, Tie
-from reconciler.core.restarts import undisturbed
+from reconciler.core.restarts import restart_cost, undisturbed
 from reconciler.core.search import Found, Loads, Search
 from reconciler.core.world import Mask, bits
 from reconciler.model.intent import Packing
@@ -68,8 +68,13 @@ def assign(problem: Problem) -> Assignment:
 
 def total_worth(problem: Problem, chosen: dict[int, Mask]) -> int:
     """Levels 1 to 3 of a whole assignment, packed."""
-    everything = Search(problem, range(len(problem.variables)), {}, _loads(problem, {}), budget=0)
-    return everything.worth(chosen)
+    variables = problem.variables
+    total = sum(variable.worth(chosen[variable.index]) for variable in variables)
+    for link in problem.relations.wishes:
+        mine = chosen[link.service] | variables[link.service].pinned
+        other = chosen[link.other] | variables[link.other].pinned
+        total += link.score * problem.scale.preference * shared(link, mine, other)
+    return total - restart_cost(problem, chosen)
 
 
 # What is content ------------------------------------------------------------------------------------
@@ -79,16 +84,22 @@ def _start(problem: Problem) -> _State:
     """Keep everything in its place, and free what may not stay or could have it better."""
     kept = {v.index: _keep(v) for v in problem.variables}
     free = {v.index for v in problem.variables if not _content(problem, v, kept)}
-    crowded = _crowded(problem, kept)
-    free |= {v.index for v in problem.variables if v.demand and kept[v.index] & crowded}
+    loads = _loads(problem, kept)
+    crowded = sum(1 << at for at, room in enumerate(loads.room) if any(left < 0 for left in room))
+    if crowded:
+        free |= {v.index for v in problem.variables if v.demand and kept[v.index] & crowded}
     free |= _restless(problem, kept)
-    chosen = {v: (0 if v in free else mask) for v, mask in kept.items()}
-    return _State(problem=problem, chosen=chosen, loads=_loads(problem, chosen), free=free)
+    for v in free:
+        loads.add(problem.variables[v], kept[v], -1)
+        kept[v] = 0
+    return _State(problem=problem, chosen=kept, loads=loads, free=free)
 
 
 def _keep(variable: Variable) -> Mask:
     """The running copies that may stay, the best of them when there are too many."""
     staying = variable.running & variable.candidates
+    if staying.bit_count() <= variable.want:
+        return staying
     kept = 0
     for _, mask in variable.tiers:
         for at in bits(mask & staying):
@@ -131,19 +142,14 @@ def _restless(problem: Problem, kept: dict[int, Mask]) -> set[int]:
     return reached
 
 
-def _crowded(problem: Problem, kept: dict[int, Mask]) -> Mask:
-    """Nodes that hold more than they can."""
-    loads = _loads(problem, kept)
-    return sum(1 << at for at, room in enumerate(loads.room) if any(left < 0 for left in room))
-
-
 def _loads(problem: Problem, chosen: dict[int, Mask]) -> Loads:
     copies = [0] * len(problem.world.node_names)
     loads = Loads(copies=copies, room=[list(row) for row in problem.room])
     for variable in problem.variables:
         for at in bits(variable.pinned):
             copies[at] += variable.weight
-        loads.add(variable, chosen.get(variable.index, 0))
+        if mask := chosen.get(variable.index, 0):
+            loads.add(variable, mask)
     return loads
 
 

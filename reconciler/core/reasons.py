@@ -72,12 +72,13 @@ class Because:
         service = self.problem.world.services[v]
         if not service.enabled:
             return None
-        here = self._present(v)
-        placed = here.bit_count() + sum(
-            self._present(layer).bit_count() for layer in self.problem.world.layers.get(v, ())
-        )
-        wanted = service.replicas if service.replicas is not None else self._possible(v)
-        if placed >= wanted:
+        placed = self._present(v).bit_count()
+        for layer in self.problem.world.layers.get(v, ()):
+            placed += self._present(layer).bit_count()
+        wanted = service.replicas
+        if wanted is None and placed < len(self.problem.world.node_names):
+            wanted = self._possible(v)
+        if wanted is None or placed >= wanted:
             return self._unpromoted(v)
         held = tuple(self._held(v))
         elsewhere = tuple(
@@ -100,7 +101,7 @@ class Because:
     def _present(self, v: int) -> Mask:
         # A suspect node is late, not gone: what runs there is not missed yet.
         variable = self.problem.variables[v]
-        return self.chosen[v] | variable.reliable | (variable.pinned & self._suspect())
+        return self.chosen[v] | variable.reliable | (variable.pinned & self.problem.world.suspect)
 
     def _unpromoted(self, base: int) -> Unplaced | None:
         """Why fewer copies are promoted than wanted, once copies run that could tell their fitness."""
@@ -332,10 +333,6 @@ class Because:
             if ban.why in (Why.ONLY_ELSEWHERE, Why.BANNED, Why.STANDBY, Why.MAINTENANCE):
                 allowed &= ~ban.mask
         return allowed.bit_count()
-
-    def _suspect(self) -> Mask:
-        states = self.problem.world.states
-        return sum(1 << at for at, s in enumerate(states) if s.liveness is Liveness.SUSPECT)
 
     def _suppliers(self, v: int) -> Iterator[Link]:
         return (

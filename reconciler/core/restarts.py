@@ -32,9 +32,10 @@ def undisturbed(
     copies = problem.world.copies
     steady = {v: copies[v].healthy & chosen.get(v, 0) for v in scope}
     migrating = {v for v in scope if moves_alone(problem, v, chosen.get(v, 0))}
-    links = [
-        link for v in scope for link in problem.suppliers[v] if link.reverse and not link.minimum
-    ]
+    links: Iterable[Link] = problem.world.compiled.binding
+    if among is not None:
+        found = (link for v in among for link in problem.suppliers[v])
+        links = [link for link in found if link.reverse and not link.minimum]
 
     def standing(index: int) -> Mask:
         held = steady.get(index)
@@ -71,10 +72,12 @@ def undisturbed(
 
 def moves_alone(problem: Problem, v: int, chosen: Mask) -> bool:
     """Whether this part moves its only copy, a healthy one, and can do so live."""
-    part, copies = problem.world.parts[v], problem.world.copies[v]
+    part = problem.world.parts[v]
+    if not part.service.migratable:
+        return False
+    copies = problem.world.copies[v]
     return (
-        part.service.migratable
-        and part.base == v
+        part.base == v
         and v not in problem.world.layers
         and v not in problem.world.promotion
         and not copies.pinned
@@ -106,14 +109,15 @@ def _borne(problem: Problem, link: Link, seats: Mask, standing: Mask) -> Mask:
     return borne | ~(seats | pinned) if borne else 0
 
 
-def restart_cost(problem: Problem, chosen: Mapping[int, Mask], among: Collection[int]) -> int:
+def restart_cost(
+    problem: Problem, chosen: Mapping[int, Mask], among: Collection[int] | None = None
+) -> int:
     """Packed worth lost by healthy copies that stay where they are and yet restart."""
-    steady = undisturbed(problem, chosen, among).steady
-    return sum(
-        problem.variables[v].stickiness
-        * (problem.variables[v].cherished & chosen.get(v, 0) & ~mask).bit_count()
-        for v, mask in steady.items()
-    )
+    cost, variables = 0, problem.variables
+    for v, mask in undisturbed(problem, chosen, among).steady.items():
+        if restarted := variables[v].cherished & chosen.get(v, 0) & ~mask:
+            cost += variables[v].stickiness * restarted.bit_count()
+    return cost
 
 
 def dependents_of(problem: Problem, services: Iterable[int]) -> frozenset[int]:

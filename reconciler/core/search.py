@@ -35,9 +35,13 @@ class Loads:
 
     def add(self, variable: Variable, chosen: Mask, sign: int = 1) -> None:
         """Put the chosen copies of a variable on their nodes, or take them off again."""
-        for at in bits(chosen):
-            self.copies[at] += sign * variable.weight
-            for resource, amount in variable.demand:
+        copies, weight, demand = self.copies, sign * variable.weight, variable.demand
+        while chosen:
+            low = chosen & -chosen
+            chosen ^= low
+            at = low.bit_length() - 1
+            copies[at] += weight
+            for resource, amount in demand:
                 self.room[at][resource] -= sign * amount
 
     def fits(self, variable: Variable, allowed: Mask) -> Mask:

@@ -8,6 +8,7 @@ are already merged into each service. Nothing here knows YAML, time or what curr
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from reconciler.model.conditions import AttributeTest, During
 from reconciler.model.ids import GroupName, Millis, NodeName, ServiceName
 
 Amounts = tuple[tuple[str, int], ...]
@@ -361,7 +362,18 @@ class Location:
     nodes: tuple[NodeName, ...]
     strength: Strength = Mandate.REQUIRED
     role: Role | None = None
+    where: tuple[AttributeTest, ...] = ()
+    """It names only those of its nodes that pass all of these; required, and none does: nowhere."""
+    during: During | None = None
+    """At all other times it says nothing; None: it always counts."""
+    score_attribute: str = ""
+    """If not empty, the score is what each node's attribute of this name says, and `strength` is 0."""
     origin: Origin | None = field(default=None, compare=False)
+
+    @property
+    def conditional(self) -> bool:
+        """Whether it may name other nodes, or none, when facts or the time change."""
+        return bool(self.where) or self.during is not None or bool(self.score_attribute)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,8 @@ class Compiled:
     """What locations make nodes worth to each service, whatever else is placed there."""
     allowed: tuple[Mask, ...]
     """Per part the nodes that no location excludes; none for a service that is not enabled."""
+    followers: frozenset[ServiceName]
+    """Members of groups but the first: promoted with it, and asked less."""
     watchful: frozenset[int]
     """First parts with rules that depend on facts, so that each decision reads them anew."""
     scale: Scale
@@ -98,12 +100,16 @@ def _compile(intent: Intent, crowds: Crowds) -> Compiled:
         tickets=tickets,
         scores=_scores(blueprint, locations),
         allowed=_allowed(blueprint, locations),
+        followers=frozenset(name for group in intent.groups for name in group.members[1:]),
         watchful=frozenset(
             i
             for i, service in enumerate(blueprint.services[: blueprint.count])
             if service.name in tickets or service.maintenance or not service.managed
         ),
-        scale=Scale(tuple(sorted({s.priority for s in blueprint.services}, reverse=True))),
+        scale=Scale(
+            classes=tuple(sorted({s.priority for s in blueprint.services}, reverse=True)),
+            uncritical=not all(link.influence for link in relations.together),
+        ),
         resources=tuple(sorted({name for node in intent.nodes for name, _ in node.capacity})),
     )
 

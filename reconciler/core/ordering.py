@@ -11,7 +11,8 @@
 
 For promoted copies a start is a promotion and a stop a demotion. A migration stands for its stop and its
 start. Starts wait for stops and never the reverse, and required orderings have no cycle: so the graph
-has none. Optional orderings are added one by one, where they make none. What may merely not happen at once (`serialize`, `ordered`) follows the order that the rest gives.
+has none. Optional orderings are added one by one, where they make none. What may merely not happen at
+once (`serialize`, `ordered`) follows the order that the rest gives.
 """
 
 from collections import defaultdict

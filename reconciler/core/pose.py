@@ -14,7 +14,7 @@ from reconciler.core.promotion import promotion_scores
 from reconciler.core.relations import Link, Relations, Tie
 from reconciler.core.rules import Rules
 from reconciler.core.scores import add_scores
-from reconciler.core.world import Copies, Mask, World, bits
+from reconciler.core.world import Mask, World, bits
 from reconciler.model.intent import NegativeScores, WhenEqual
 
 
@@ -29,13 +29,21 @@ def pose(world: World, rules: Rules) -> Problem:
     candidates = _consistent(world, compiled.relations, _candidates(world, rules, bans))
     relations = _unbearable(world, compiled.relations, rules)
     cherished = _cherished(world, relations, candidates)
+    uncritical = _uncritical(world, relations)
     return Problem(
         world=world,
         scale=compiled.scale,
         relations=relations,
         bans=bans,
         variables=tuple(
-            _remembered(world, rules, index, candidates[index], cherished[index])
+            _remembered(
+                world,
+                rules,
+                index,
+                candidates[index],
+                cherished[index],
+                critical=index not in uncritical,
+            )
             for index in range(len(world.parts))
         ),
         resources=compiled.resources,
@@ -158,40 +166,64 @@ def _cherished(world: World, relations: Relations, candidates: list[Mask]) -> li
     return steady
 
 
+def _uncritical(world: World, relations: Relations) -> set[int]:
+    """Parts for whose sake what they depend on does not move, since it runs well where it is."""
+    if not world.compiled.scale.uncritical:
+        return set()
+    found: set[int] = set()
+    changed = True
+    while changed:
+        changed = False
+        for link in relations.together:
+            if link.service not in found and (
+                link.other in found or (not link.influence and world.copies[link.other].running)
+            ):
+                found.add(link.service)
+                changed = True
+    return found
+
+
 def _remembered(
-    world: World, rules: Rules, index: int, candidates: Mask, cherished: Mask
+    world: World,
+    rules: Rules,
+    index: int,
+    candidates: Mask,
+    cherished: Mask,
+    *,
+    critical: bool,
 ) -> Variable:
     """The variable of a part, made anew only if something about it changed."""
     memo, copies = world.compiled.memo, world.copies[index]
     scores = _scores(world, rules, index)
-    key = (candidates, cherished, copies, scores)
+    key = (candidates, cherished, copies, scores, critical)
     known = memo.get(index)
     if known is not None and known[0] == key:
         variable: Variable = known[1]
         return variable
-    variable = _variable(world, index, copies, candidates, cherished, scores)
+    variable = _variable(world, index, candidates, cherished, scores, critical=critical)
     memo[index] = (key, variable)
     return variable
 
 
 def _variable(
-    world: World, index: int, copies: Copies, candidates: Mask, cherished: Mask, scores: Scores
+    world: World, index: int, candidates: Mask, cherished: Mask, scores: Scores, *, critical: bool
 ) -> Variable:
     part, scale, resources = world.parts[index], world.compiled.scale, world.compiled.resources
-    service, most = part.service, world.compiled.most[index]
-    kept, up, copy, promoted = scale.counts(service.priority)
+    service, most, copies = part.service, world.compiled.most[index], world.copies[index]
+    kept, up, copy, promoted = scale.counts(service.priority if critical else None)
     stickiness = service.stickiness
     if part.promoted:
         kept, up, copy = 0, 0, promoted
         if service.promoted_stickiness is not None:
             stickiness = service.promoted_stickiness
-    sticky = stickiness * scale.preference
+    preference = scale.preference if critical else 0
+    sticky = stickiness * preference
     spread = world.intent.when_equal is WhenEqual.SPREAD
     tiers: dict[int, Mask] = defaultdict(int)
     for score, whole in add_scores(candidates, scores):
-        worth = copy + score * scale.preference
+        worth = copy + score * preference
         stay, home = scale.disturbance, scale.home
-        if spread and (score + stickiness <= 0 or part.base in world.layers):
+        if not critical or (spread and (score + stickiness <= 0 or part.base in world.layers)):
             # Balance comes before staying where nothing speaks for the node.
             stay = home = 0
         for extra, mask in (
@@ -217,7 +249,7 @@ def _variable(
         tiers=tuple(sorted(tiers.items(), reverse=True)),
         up=0 if copies.reliable or part.layer else up,
         kept=kept if copies.running and not copies.reliable and not part.layer else 0,
-        stickiness=sticky + (0 if spread else scale.disturbance),
+        stickiness=sticky + (0 if spread or not critical else scale.disturbance),
         demand=tuple(
             (i, amounts[name]) for i, name in enumerate(resources) if amounts.get(name, 0) > 0
         ),

@@ -64,7 +64,8 @@ def _asked(world: World, rules: Rules, part: int) -> Scores:
             told[score] = told.get(score, 0) | 1 << at
             silent &= ~(1 << at)
     # What is promoted stays so while nobody says a word: silence is no reason to disturb it.
-    told[_UNASKED] = told.get(_UNASKED, 0) | silent & ~world.copies[part].healthy
+    if name not in world.compiled.followers:
+        told[_UNASKED] = told.get(_UNASKED, 0) | silent & ~world.copies[part].healthy
     own = tuple(
         (rule.strength, world.mask(rule.nodes))
         for rule in rules.locations.get(name, ())

@@ -53,6 +53,8 @@ class Link:
     """APART holds on these nodes only."""
     zones: tuple[Mask, ...] = ()
     """Nodes that count as one place, such as racks; empty: every node is its own."""
+    influence: bool = True
+    """TOGETHER: the other may move for this service's sake."""
     reverse: bool = True
     """AFTER, SEQUENCE: stops in reverse order, and stops with the other."""
     every: bool = False
@@ -174,7 +176,11 @@ class _Reader:
                         continue
                     if group.colocated:
                         yield Link(
-                            tie=Tie.TOGETHER, service=service, other=other, origin=group.origin
+                            tie=Tie.TOGETHER,
+                            service=service,
+                            other=other,
+                            influence=self._blueprint.services[service].critical,
+                            origin=group.origin,
                         )
                     if group.ordered:
                         yield Link(tie=Tie.AFTER, service=service, other=other, origin=group.origin)
@@ -212,6 +218,7 @@ class _Reader:
                 other=other,
                 score=score,
                 zones=zones,
+                influence=colocation.influence and self._blueprint.services[service].critical,
                 origin=colocation.origin,
             )
             yield link

@@ -255,12 +255,11 @@ def _sort_copies(part: Part, copies: list[Copy], modes: _Modes, mishaps: Mishaps
         running |= bit
         if copy.failed and (mishaps.restarts(copy) or (part.promoted and mishaps.demotes(copy))):
             failed |= bit
-        if copy.digest is not None and copy.digest != definition_digest(service):
-            fixed = fixed_digest(service)
-            if fixed is not None and copy.fixed_digest == fixed:
-                reloadable |= bit
-            else:
+        match _change(service, copy):
+            case True:
                 changed |= bit
+            case False:
+                reloadable |= bit
     return _multiple(
         part,
         Copies(
@@ -274,6 +273,14 @@ def _sort_copies(part: Part, copies: list[Copy], modes: _Modes, mishaps: Mishaps
             silent=silent,
         ),
     )
+
+
+def _change(service: Service, copy: Copy) -> bool | None:
+    """Whether a copy must restart for its definition (False: a reload will do, None: it is as wanted)."""
+    if copy.digest is None or copy.digest == definition_digest(service):
+        return None
+    fixed = fixed_digest(service)
+    return fixed is None or copy.fixed_digest != fixed
 
 
 def _of_part(part: Part, copies: list[Copy]) -> Iterator[Copy] | list[Copy]:

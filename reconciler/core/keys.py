@@ -96,9 +96,13 @@ class Namer:
     def _instance(self, key: Key) -> int:
         if not self._layered(key.part):
             return 0
-        return self._numbers[self._problem.world.parts[key.part].base].get(
-            (key.rank, key.part, key.node), 0
-        )
+        base = self._problem.world.parts[key.part].base
+        numbers = self._numbers[base]
+        if self._problem.world.parts[key.part].promoted:
+            # The first copy of a node is the one with the role, when it comes and when it goes.
+            first = numbers.get((key.rank, base, key.node))
+            return numbers.get((STOP, base, key.node), 0) if first is None else first
+        return numbers.get((key.rank, key.part, key.node), 0)
 
 
 def _reasons(because: Because, key: Key) -> tuple[Reason, ...]:

@@ -123,6 +123,9 @@ def _wishes(problem: Problem, drift: Drift) -> Iterator[tuple[Key, Key]]:
 def _forward(problem: Problem, drift: Drift, link: Link) -> Iterator[tuple[Key, Key]]:
     """`link.service` starts after `link.other`: after the copy here if there is one, else after all."""
     starts, supply = drift.start[link.service], drift.start[link.other]
+    if link.any_of and starts:
+        yield from _after_any(problem, drift, link)
+        return
     if not starts or not supply:
         return
     standing = drift.steady[link.other] | problem.variables[link.other].reliable
@@ -133,6 +136,17 @@ def _forward(problem: Problem, drift: Drift, link: Link) -> Iterator[tuple[Key, 
         elif link.every or standing.bit_count() < link.least:
             for there in bits(supply):
                 yield Key(START, link.other, there), Key(START, link.service, at)
+
+
+def _after_any(problem: Problem, drift: Drift, link: Link) -> Iterator[tuple[Key, Key]]:
+    """Any one of several will do: where none stands, all that come are waited for."""
+    suppliers = (link.other, *link.any_of)
+    if any(drift.steady[i] | problem.variables[i].reliable for i in suppliers):
+        return
+    for supplier in suppliers:
+        for there in bits(drift.start[supplier]):
+            for at in bits(drift.start[link.service]):
+                yield Key(START, supplier, there), Key(START, link.service, at)
 
 
 def _backward(problem: Problem, drift: Drift, link: Link) -> Iterator[tuple[Key, Key]]:
@@ -213,10 +227,15 @@ def _fence_edges(problem: Problem, drift: Drift) -> Iterator[tuple[Key, Key]]:
 
 def _turns_of_one(problem: Problem, order: list[Key]) -> Iterator[tuple[Key, Key]]:
     """Actions that may not happen at once, one after the other in the order given."""
+    layers = problem.world.layers
     teams: list[set[int]] = [{link.service, link.other} for link in problem.relations.serial]
-    teams += [{v} for v in range(problem.world.count) if problem.world.services[v].ordered]
+    teams += [
+        {v, *layers.get(v, ())}
+        for v, service in enumerate(problem.world.services[: problem.world.count])
+        if service.ordered
+    ]
     for team in teams:
-        ours = [key for key in order if key.part in team and key.rank in (STOP, START)]
+        ours = [key for key in order if key.part in team and key.rank in (STOP, MIGRATE, START)]
         yield from pairwise(ours)
 
 

@@ -11,6 +11,7 @@ from reconciler.core.drift import Drift
 from reconciler.core.eligibility import first_ban
 from reconciler.core.problem import Problem
 from reconciler.core.relations import Link, Tie
+from reconciler.core.restarts import borne_nodes
 from reconciler.core.world import Mask, bits
 from reconciler.model.ids import NodeName
 from reconciler.model.intent import Mandate, Origin
@@ -138,7 +139,7 @@ class Because:
             )
         for link in self._suppliers(v):
             supplier = self._label(link.other)
-            if not self._relies(link, at):
+            if link.reverse and not link.minimum and not self._relies(link, at):
                 yield Reason(
                     why=Why.DEPENDS,
                     text=f"{name} runs only while {supplier} does, which stops or starts",
@@ -340,10 +341,11 @@ class Because:
         )
 
     def _relies(self, link: Link, at: int) -> bool:
-        standing = self.drift.steady[link.other] | self.problem.variables[link.other].pinned
-        if self.seats(link.other) >> at & 1:
-            return bool(standing >> at & 1)
-        return bool(standing)
+        """Whether a copy here goes on with what it relies on."""
+        if link.other in self.drift.migrate:
+            return True
+        seats, standing = self.chosen[link.other], self.drift.steady[link.other]
+        return bool(borne_nodes(self.problem, link, seats, standing) >> at & 1)
 
     def _worth(self, v: int, at: int) -> int:
         """What a copy here is worth to its own service, wishes for company included."""

@@ -71,7 +71,8 @@ def _seats(problem: Problem, assignment: Assignment) -> Iterator[Seat]:
         number = 0
         for part in (base, *world.layers.get(base, ())):
             for at in bits(held(part)):
-                word = Role.PROMOTED if promoted >> at & 1 else Role.UNPROMOTED
+                first = part == base and promoted >> at & 1
+                word = Role.PROMOTED if first else Role.UNPROMOTED
                 yield Seat(
                     service=service.name,
                     node=world.node_names[at],

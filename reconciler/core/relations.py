@@ -6,7 +6,7 @@ something follows the group. A role in a constraint means the part with the prom
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import pairwise
 
@@ -133,11 +133,6 @@ class _Reader:
             return base
         return self._blueprint.promotion.get(base)
 
-    def _every_part(self, name: ServiceName) -> tuple[int, ...]:
-        """The parts with copies of a service: the first of each node, the second, ..."""
-        base = self._blueprint.service_index[name]
-        return (base, *self._blueprint.layers.get(base, ()))
-
     def _firsts(self, name: str) -> tuple[ServiceName, ...]:
         """Members that begin when the group begins."""
         group = self._groups.get(name)
@@ -183,7 +178,10 @@ class _Reader:
                             origin=group.origin,
                         )
                     if group.ordered:
-                        yield Link(tie=Tie.AFTER, service=service, other=other, origin=group.origin)
+                        after = Link(
+                            tie=Tie.AFTER, service=service, other=other, origin=group.origin
+                        )
+                        yield from self._with_layers(after)
 
     # Colocations ------------------------------------------------------------------------------------
 
@@ -272,17 +270,32 @@ class _Reader:
                 service = self._part(later, promoted=then_role)
                 if other is None or service is None:
                     continue
-                yield Link(
-                    tie=tie,
-                    service=service,
-                    other=other,
-                    origin=ordering.origin,
-                    reverse=ordering.symmetrical,
-                    every=ordering.minimum is None
-                    and _waits_for_every(self._blueprint, service, other),
-                    minimum=ordering.minimum or 0,
-                    any_of=others,
+                yield from self._with_layers(
+                    Link(
+                        tie=tie,
+                        service=service,
+                        other=other,
+                        origin=ordering.origin,
+                        reverse=ordering.symmetrical,
+                        every=ordering.minimum is None
+                        and _waits_for_every(self._blueprint, service, other),
+                        minimum=ordering.minimum or 0,
+                        any_of=others,
+                    )
                 )
+
+    def _with_layers(self, link: Link) -> Iterator[Link]:
+        """An ordering between all copies: further ones rely on any of a node, and act in order with each."""
+        yield link
+        layers = self._blueprint.layers
+        mine = (link.service, *layers.get(link.service, ()))
+        theirs = (link.other, *layers.get(link.other, ()))
+        for service in mine:
+            for other in theirs:
+                if (service, other) == (link.service, link.other):
+                    continue
+                tie = link.tie if other == link.other else Tie.SEQUENCE
+                yield replace(link, tie=tie, service=service, other=other)
 
     def turns(self) -> Iterator[Turn]:
         """Orderings of a stop before a start, or of a start before a stop."""

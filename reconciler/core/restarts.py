@@ -53,7 +53,7 @@ def undisturbed(
             if any(standing(i) | problem.variables[i].pinned for i in link.any_of):
                 continue
             seats = chosen.get(link.other, 0)
-            borne = _borne(problem, link, seats, standing(link.other))
+            borne = borne_nodes(problem, link, seats, standing(link.other))
             if v in migrating and _torn(
                 link,
                 copies[link.other].running,
@@ -99,7 +99,7 @@ def _torn(
     return bool(stops and starts)
 
 
-def _borne(problem: Problem, link: Link, seats: Mask, standing: Mask) -> Mask:
+def borne_nodes(problem: Problem, link: Link, seats: Mask, standing: Mask) -> Mask:
     """The nodes where a dependent goes on, with these copies of its supplier wanted and undisturbed."""
     pinned = problem.variables[link.other].pinned
     if link.every:

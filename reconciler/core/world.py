@@ -227,7 +227,9 @@ def _removed(
     )
 
 
-def _sort_copies(part: Part, copies: list[Copy], modes: _Modes, mishaps: Mishaps) -> Copies:
+def _sort_copies(  # noqa: C901 - one question after the other, asked of each copy
+    part: Part, copies: list[Copy], modes: _Modes, mishaps: Mishaps
+) -> Copies:
     service = part.service
     held = service.maintenance or not service.managed or service.name in mishaps.frozen
     touchable = 0 if held else modes.alive & ~modes.maintenance

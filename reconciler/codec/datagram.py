@@ -3,7 +3,7 @@
     offset  bytes  header, in the clear and authenticated
          0      4  magic `RCHB`
          4      1  version
-         5      1  direction: 1 to the controller, 2 to the agent
+         5      1  direction: 1 to the controller, 2 to the agent of another node
          6      2  length of the sealed rest
          8      8  session
         16      8  counter
@@ -35,7 +35,7 @@ _MAGIC = b"RCHB"
 _HEADER = struct.Struct("!4sBBHQQQ")
 _BODY = struct.Struct("!BQQ32sB")
 _TAG_BYTES = 16
-_AGENT_DOWN, _STALLED, _HAS_STATE = 1, 2, 4
+_AGENT_DOWN, _STALLED, _HAS_STATE, _ALONE = 1, 2, 4, 8
 _COUNTER_MAX = 2**64 - 1
 
 
@@ -176,6 +176,7 @@ def _write_body(beat: Beat) -> bytes:
         _AGENT_DOWN * beat.agent_down
         | _STALLED * beat.stalled
         | _HAS_STATE * (beat.state is not None)
+        | _ALONE * beat.alone
     )
     state = bytes.fromhex(beat.state) if beat.state is not None else bytes(32)
     return _BODY.pack(flags, beat.tick, beat.report, state, len(boot)) + boot
@@ -187,7 +188,7 @@ def _read_body(body: bytes, header: Header) -> Beat:
         boot = body[_BODY.size :].decode("ascii")
     except (struct.error, UnicodeDecodeError) as trouble:
         raise Corrupt("a heartbeat of another shape") from trouble
-    if length != len(boot) or flags & ~(_AGENT_DOWN | _STALLED | _HAS_STATE):
+    if length != len(boot) or flags & ~(_AGENT_DOWN | _STALLED | _HAS_STATE | _ALONE):
         raise Corrupt("a heartbeat of another shape")
     return Beat(
         boot=BootId(boot),
@@ -197,4 +198,5 @@ def _read_body(body: bytes, header: Header) -> Beat:
         state=Digest(state.hex()) if flags & _HAS_STATE else None,
         agent_down=bool(flags & _AGENT_DOWN),
         stalled=bool(flags & _STALLED),
+        alone=bool(flags & _ALONE),
     )

@@ -36,6 +36,8 @@ class Hello(Message, frozen=True, kw_only=True, tag="hello"):
     incarnation: Incarnation
     epoch: Epoch
     """The highest term it has durably stored."""
+    peer_port: int = 0
+    """Where it hears the heartbeats of other nodes; 0: nowhere."""
 
 
 class Report(Message, frozen=True, kw_only=True, tag="report"):
@@ -82,6 +84,21 @@ class Welcome(Message, frozen=True, kw_only=True, tag="welcome"):
     key: bytes
     heartbeat_port: int
     heartbeat: Heartbeat
+
+
+class Peers(Message, frozen=True, kw_only=True, tag="peers"):
+    """Whom a node speaks heartbeats to besides the controller, and whose it hears. Replaces earlier ones."""
+
+    every_ms: int
+    session: int
+    key: bytes
+    """What seals those that it speaks, for as long as this boot of it lasts."""
+    to: tuple[tuple[str, int], ...]
+    """Numeric addresses and ports."""
+    hear: tuple[tuple[int, bytes], ...]
+    """Sessions and keys."""
+    enough: int
+    """So many of them without a controller, and nothing of this node's can have been moved."""
 
 
 class Definitions(Message, frozen=True, kw_only=True, tag="definitions"):
@@ -149,6 +166,7 @@ AnyMessage = (
     | Done
     | Ping
     | Welcome
+    | Peers
     | Definitions
     | Do
     | Acknowledge
@@ -189,6 +207,7 @@ __all__ = [
     "Forget",
     "Hello",
     "Message",
+    "Peers",
     "Ping",
     "Pong",
     "Report",

@@ -28,3 +28,5 @@ class Beat:
     """The agent has ended; only the process that speaks heartbeats is left, and not for long."""
     stalled: bool = False
     """This process itself was late: the node is short of processor time."""
+    alone: bool = False
+    """The agent works and has heard no controller for as long as makes a node lost. Said to peers only."""

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import assert_never
 
 from reconciler.core.executor import (
+    Backed,
     Booted,
     Effect,
     Event,
@@ -37,6 +38,7 @@ from reconciler.core.executor import (
     StepArrived,
     Unwatch,
     Watch,
+    hears_no_controller,
     snapshot,
     step,
 )
@@ -220,7 +222,11 @@ class Agent:
             if self._taking is None or self._taking is not self._ticked:
                 self._tick += 1
             self._ticked = self._taking
-            self._speaker.tell(tick=self._tick, report=self._link.sequence, state=None)
+            now_ms, backed_ms = clock.monotonic_ms(), self._speaker.backed_ms
+            if backed_ms is not None and backed_ms != self.state.backed_ms:
+                self._events.put_nowait(Backed(at_ms=backed_ms))
+            alone = hears_no_controller(self.state, now_ms)
+            self._speaker.tell(tick=self._tick, report=self._link.sequence, state=None, alone=alone)
             await asyncio.sleep(max(TICK_MIN_MS, self._link.beat_every_ms) / 1000)
 
 
@@ -244,7 +250,7 @@ async def serve(settings: Settings, hands: Mapping[Kind, ResourceAgent] | None =
             events.warning("ended what an earlier agent left unfinished", pid=pid)
         kept = {n: a.value for n, a in found.memory.attributes.items() if a.forever}
         attributes.restore(settings.run, kept)
-        speaker = Speaker.start(boot)
+        speaker = Speaker.start(boot, settings.run)
         own = hands_of_this_node(pretend_addresses=settings.pretend_addresses)
         agent = Agent(settings, hands or own, journal, boot=boot, speaker=speaker)
         events.info("agent", boot=boot, term=".".join(map(str, found.memory.term)))

@@ -45,11 +45,12 @@ from reconciler.model.intent import Heartbeat
 from reconciler.model.observed import Liveness
 from reconciler.ports import Commit, Fences, IntentSource, Store
 from reconciler.runtime import api, clock, log
-from reconciler.runtime.address import Address
+from reconciler.runtime.address import Address, parse_address
 from reconciler.runtime.fences import Fencer, NoFences
 from reconciler.runtime.heartbeat import HeartbeatListener
 from reconciler.runtime.history import History
 from reconciler.runtime.operators import Operators
+from reconciler.runtime.peer_sessions import PeerSessions
 from reconciler.runtime.pki import Credentials, Role
 from reconciler.runtime.status import Surroundings, status
 from reconciler.runtime.stream import Server, Stream, serve
@@ -115,6 +116,7 @@ class Controller:
         )
         self._fencer = Fencer(fences or NoFences(), self._events.put_nowait, self._log)
         self._agents: dict[NodeName, Stream] = {}
+        self._peers = PeerSessions()
         self._heartbeat = self._wanted_heartbeat()
         self._detector = liveness.begin(self._heartbeat, self._watched(), self._now)
         self._seen: Mapping[NodeName, Liveness] = {}
@@ -205,6 +207,9 @@ class Controller:
         if before.accepted is not state.accepted:
             self._watch_anew()
         self._follow_heartbeat()
+        if state.settled and state.accepted is not None:
+            for node, peers in self._peers.news(state.accepted.intent, self._heartbeat.every_ms):
+                self._send(node, peers)
 
     async def _put(self, effect: control.Persist) -> None:
         values = decisions.encode(effect.values)
@@ -335,6 +340,8 @@ class Controller:
             self._log.warning("a second connection takes over", node=node, address=stream.address)
             older.abort("the same node has connected again")
         self._agents[node] = stream
+        host = parse_address(stream.address)[0]
+        self._peers.admit(node, hello.boot, host=host, port=hello.peer_port)
         self._watch_anew()
         self._welcome(stream, node)
         self._log.info("agent connected", node=node, boot=hello.boot)
@@ -348,6 +355,7 @@ class Controller:
         finally:
             if self._agents.get(node) is stream:
                 del self._agents[node]
+                self._peers.dismiss(node)
                 self._events.put_nowait(control.AgentDisconnected(node=node))
                 self._log.warning("agent disconnected", node=node, reason=stream.ended)
 

@@ -7,10 +7,12 @@ told from a dead node, and then ends; a new agent begins a new session, and the 
 
 On a node:
 
-    speaker = Speaker.start(boot)                            # early; a child in the agent's process group
+    speaker = Speaker.start(boot, run)                       # early; a child in the agent's process group
     speaker.speak(session=welcome.session, key=welcome.key, every_ms=welcome.heartbeat.every_ms,
                   links=[Link(target="10.0.0.9", port=welcome.heartbeat_port)])
+    speaker.know(peers)                                      # whom else to speak to, and to hear
     speaker.tell(tick=n, report=sequence, state=digest)      # at least once per interval
+    speaker.backed_ms                                        # when enough others were last heard
     speaker.stop()                                           # leaving for good; otherwise let it see us die
 
 In the controller:
@@ -36,12 +38,19 @@ from reconciler.codec.datagram import DATAGRAM_BYTES_MAX, KEY_BYTES, Opener, rea
 from reconciler.membership.heartbeat import Beat
 from reconciler.model.errors import Corrupt, Unreachable
 from reconciler.model.ids import BootId, Digest, Millis, NodeName
-from reconciler.runtime import clock
+from reconciler.runtime import clock, peer_book
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from subprocess import Popen
 
+    from reconciler.codec.messages import Peers
+
 Heard = Callable[[NodeName, Beat, Millis], None]
+
+PEER_PORT = 7411
+"""Where nodes hear each other; any other port where it is taken."""
+PACKET_BYTES_MAX = 8_192
 
 DRAIN_MAX = 512
 """Datagrams taken in one go, before the loop's other work gets its turn."""
@@ -82,18 +91,27 @@ class Counts:
 class Speaker:
     """The agent's end of the process that speaks heartbeats. No method ever waits for it."""
 
-    def __init__(self, boot: BootId) -> None:
+    def __init__(self, boot: BootId, run: "Path | None") -> None:
         """`start` is the door."""
         self._boot = boot
         self._unsaid: list[dict[str, Any]] = []
         self._session: dict[str, Any] = {}
+        self._backed_ms: Millis | None = None
+        self._book = peer_book.PeerBook(run)
+        self._hearing = _bind_near(self._book.port or PEER_PORT)
         self._process, self._pipe = self._spawn()
         self._spawned_ms = clock.monotonic_ms()
+        if self._book.words:
+            self._unsaid = [self._book.words]
+            self._say()
 
     @classmethod
-    def start(cls, boot: BootId) -> Self:
-        """Start the process, in the agent's process group, so that whatever ends the group ends it too."""
-        return cls(boot)
+    def start(cls, boot: BootId, run: "Path | None" = None) -> Self:
+        """Start the process, in the agent's process group, so that whatever ends the group ends it too.
+
+        Whom an earlier agent of this boot was told to hear stands in the run directory, and is heard at once.
+        """
+        return cls(boot, run)
 
     @property
     def pid(self) -> int:
@@ -108,17 +126,42 @@ class Speaker:
             "links": [[link.target, link.port, link.source] for link in links],
             "every_ms": every_ms,
         }
-        self._unsaid = [self._session]
+        self._unsaid = [*(words for words in self._unsaid if "peers" in words), self._session]
         self._say()
 
-    def tell(self, *, tick: int, report: int, state: Digest | None) -> None:
-        """Say what the next heartbeats are to carry, and revive the process should it have died."""
-        orders = [words for words in self._unsaid if words is self._session]
-        self._unsaid = [*orders, {"news": {"tick": tick, "report": report, "state": state}}]
+    @property
+    def peer_port(self) -> int:
+        """Where other nodes' heartbeats are heard; 0: nowhere."""
+        return self._hearing.getsockname()[1] if self._hearing is not None else 0
+
+    def know(self, peers: "Peers") -> None:
+        """Speak to these nodes too, and hear those."""
+        self._book.write(peers, self.peer_port)
+        self._unsaid.append(self._book.words)
         self._say()
+
+    def tell(self, *, tick: int, report: int, state: Digest | None, alone: bool = False) -> None:
+        """Say what the next heartbeats are to carry, and revive the process should it have died."""
+        orders = [words for words in self._unsaid if "news" not in words]
+        news = {"tick": tick, "report": report, "state": state, "alone": alone}
+        self._unsaid = [*orders, {"news": news}]
+        self._say()
+
+    @property
+    def backed_ms(self) -> Millis | None:
+        """When last enough other nodes were heard that had no controller either."""
+        with contextlib.suppress(OSError):
+            while packet := self._pipe.recv(PACKET_BYTES_MAX):
+                self._backed_ms = Millis(json.loads(packet)["backed_ms"])
+        return self._backed_ms
 
     def stop(self) -> None:
         """End the process at once and without a word: the node leaves on purpose. Safe to call twice."""
+        self._end()
+        if self._hearing is not None:
+            self._hearing.close()
+
+    def _end(self) -> None:
         self._pipe.close()
         self._process.kill()
         self._process.wait()
@@ -137,10 +180,11 @@ class Speaker:
         now_ms = clock.monotonic_ms()
         if now_ms - self._spawned_ms < RESPAWN_MS:
             return
-        self.stop()
+        self._end()
         self._process, self._pipe = self._spawn()
         self._spawned_ms = now_ms
-        self._unsaid = [self._session, *self._unsaid[-1:]] if self._session else []
+        known = [words for words in (self._session, self._book.words) if words]
+        self._unsaid = [*known, *self._unsaid[-1:]] if known else []
 
     def _spawn(self) -> tuple["Popen[bytes]", socket.socket]:
         import subprocess
@@ -148,10 +192,12 @@ class Speaker:
         ours, theirs = socket.socketpair(
             socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK
         )
+        heard = [self._hearing.fileno()] if self._hearing is not None else []
         with theirs:
+            descriptors = [theirs.fileno(), *heard]
             process = subprocess.Popen(
-                [sys.executable, "-I", "-m", f"{__name__}_process", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
+                [sys.executable, "-I", "-m", f"{__name__}_process", *map(str, descriptors)],
+                pass_fds=descriptors,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 cwd="/",
@@ -224,6 +270,14 @@ class HeartbeatListener:
             return
         self.counts.heard += 1
         self._heard(node, beat, clock.monotonic_ms())
+
+
+def _bind_near(port: int) -> socket.socket | None:
+    """Bind this port, or any; None where nothing can be heard, which only makes this node more careful."""
+    for address in (("::", port), ("0.0.0.0", port), ("::", 0), ("0.0.0.0", 0)):  # noqa: S104 - sealed
+        with contextlib.suppress(Unreachable):
+            return _bind(address)
+    return None
 
 
 def _widen(bound: socket.socket) -> None:

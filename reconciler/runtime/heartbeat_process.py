@@ -1,9 +1,12 @@
-"""The process that speaks heartbeats for a node, and does nothing else: `python -m` this module.
+"""The process that speaks heartbeats for a node, and hears a few others': `python -m` this module.
 
 It imports little, opens no file, waits in one place (`poll`) and allocates next to nothing, so that it keeps
 time on a node that is short of memory and processor. What to say and to whom comes as JSON packets over the
 socket pair that it was started with; see `runtime.heartbeat`, which starts it. When the other end of the pair
 closes, the agent is dead: it says so for `AGENT_DOWN_MS`, then ends.
+
+What it hears of other nodes it tells the agent in one number: when last enough of them were there and had
+no controller either (`membership.ring`).
 """
 
 import contextlib
@@ -14,15 +17,20 @@ import select
 import signal
 import socket
 import sys
+from dataclasses import replace
 from typing import Any
 
-from reconciler.codec.datagram import Seal
+from reconciler.codec.datagram import DATAGRAM_BYTES_MAX, Direction, Opener, Seal, read_header
 from reconciler.membership.heartbeat import Beat
+from reconciler.model.errors import Corrupt
 from reconciler.model.ids import BootId, Digest
 from reconciler.runtime import clock
 
 AGENT_DOWN_MS = 10_000
 PACKET_BYTES_MAX = 8_192
+DRAIN_MAX = 64
+STALL_MS = 250
+"""Standing still for longer than this, what waited in the socket meanwhile is not believed to be new."""
 
 _RUN_AWAY_US = 500_000
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
@@ -33,11 +41,11 @@ class Mouth:
 
     def __init__(self) -> None:
         self._boot = BootId("")
-        self._seal: Seal | None = None
-        self._links: list[_Link] = []
+        self._to_controller: _Audience | None = None
+        self._to_peers: _Audience | None = None
         self._every_ms = 0
         self._next_ms = 0
-        self._news: dict[str, Any] = {"tick": 0, "report": 0, "state": None}
+        self._news: dict[str, Any] = {"tick": 0, "report": 0, "state": None, "alone": False}
         self._down_since_ms: int | None = None
 
     def obey(self, packet: bytes) -> None:
@@ -45,31 +53,31 @@ class Mouth:
         words: dict[str, Any] = json.loads(packet)
         self._boot = words.get("boot", self._boot)
         if "session" in words:
-            # Uptime only grows, so a process that replaces this one under the same key repeats no counter.
-            self._seal = Seal(
-                key=bytes.fromhex(words["key"]),
-                session=words["session"],
-                counter=clock.monotonic_us(),
-            )
-            self.close()
-            self._links = [_Link(*parts) for parts in words["links"]]
-            self._every_ms = words["every_ms"]
-            self._next_ms = clock.monotonic_ms()
+            self._to_controller = _Audience(words, Direction.TO_CONTROLLER, self._to_controller)
+            self._begin(words["every_ms"])
+        if "peers" in words:
+            self._to_peers = _Audience(words["peers"], Direction.TO_AGENT, self._to_peers)
+            self._begin(words["peers"]["every_ms"])
         self._news |= words.get("news", {})
 
     def close(self) -> None:
         """Let go of every link."""
-        for link in self._links:
-            link.close()
+        for audience in (self._to_controller, self._to_peers):
+            if audience is not None:
+                audience.close()
+
+    def _begin(self, every_ms: int) -> None:
+        self._every_ms = every_ms
+        self._next_ms = clock.monotonic_ms()
 
     def agent_died(self) -> bool:
         """Remember that the agent is gone; False when there is nobody to tell."""
         self._down_since_ms = self._next_ms = clock.monotonic_ms()
-        return self._seal is not None
+        return bool(self._every_ms)
 
     def speak(self) -> int | None:
         """Say what is due; returns the milliseconds until more is, -1 for never, None when all is said."""
-        if self._seal is None:
+        if not self._every_ms:
             return -1
         now_ms = clock.monotonic_ms()
         if self._down_since_ms is not None and now_ms - self._down_since_ms >= AGENT_DOWN_MS:
@@ -86,15 +94,114 @@ class Mouth:
             agent_down=self._down_since_ms is not None,
             stalled=late_ms >= self._every_ms,
         )
-        data = self._seal.seal(beat)
-        for link in self._links:
-            link.send(data)
+        if self._to_controller is not None:
+            self._to_controller.tell(beat)
+        if self._to_peers is not None:
+            self._to_peers.tell(replace(beat, alone=self._news["alone"]))
         self._next_ms = now_ms + max(1, self._every_ms - late_ms % self._every_ms)
         return self._next_ms - now_ms
 
 
+class Ear:
+    """What this node hears of others: which of them are there, and have no controller."""
+
+    def __init__(self, hearing: socket.socket | None) -> None:
+        self.socket = hearing
+        self._sessions: dict[int, Opener] = {}
+        self._alone_ms: dict[int, int] = {}
+        """Per session, when a peer that had no controller was last heard; one that has one is not in it."""
+        self._enough = 1
+        self._told_ms = 0
+
+    def obey(self, packet: bytes) -> None:
+        """Take in whom to hear; sessions that go on keep their windows."""
+        words: dict[str, Any] = json.loads(packet).get("peers")
+        if not words:
+            return
+        self._sessions = {
+            session: self._sessions.get(session)
+            or Opener(key=bytes.fromhex(key), session=session, direction=Direction.TO_AGENT)
+            for session, key in words["hear"]
+        }
+        self._alone_ms = {s: at for s, at in self._alone_ms.items() if s in self._sessions}
+        self._enough = words["enough"]
+
+    def hear(self, *, late: bool) -> None:
+        """Read what has arrived. Late: this process stood still, so it may be old, and says nothing."""
+        if self.socket is None:
+            return
+        for _ in range(DRAIN_MAX):
+            try:
+                data = self.socket.recv(DATAGRAM_BYTES_MAX + 1)
+            except OSError:  # nothing more for now
+                return
+            if not late:
+                self._take(data)
+
+    def news(self, now_ms: int) -> bytes | None:
+        """What the agent should know and was not told: when enough were last heard."""
+        latest = sorted(self._alone_ms.values(), reverse=True)
+        if not self._sessions and self._enough:
+            return None
+        backed_ms = now_ms if not self._enough else 0
+        if 0 < self._enough <= len(latest):
+            backed_ms = latest[self._enough - 1]
+        if backed_ms <= self._told_ms:
+            return None
+        self._told_ms = backed_ms
+        return json.dumps({"backed_ms": backed_ms}).encode()
+
+    def close(self) -> None:
+        """Hear nobody any more, so that the next agent can."""
+        if self.socket is not None:
+            self.socket.close()
+        self.socket = None
+
+    def _take(self, data: bytes) -> None:
+        try:
+            header = read_header(data)
+            beat = self._sessions[header.session].open(data, header)
+        except (Corrupt, KeyError):
+            return
+        if beat is None:
+            return
+        if beat.alone and not beat.agent_down:
+            self._alone_ms[header.session] = clock.monotonic_ms()
+        else:
+            self._alone_ms.pop(header.session, None)
+
+
+class _Audience:
+    """Whom heartbeats are sealed for, and the ways there."""
+
+    def __init__(
+        self, words: dict[str, Any], direction: Direction, earlier: "_Audience | None"
+    ) -> None:
+        # Uptime only grows, so whoever replaces this under the same key repeats no counter.
+        self._seal = Seal(
+            key=bytes.fromhex(words["key"]),
+            session=words["session"],
+            counter=clock.monotonic_us(),
+            direction=direction,
+        )
+        if earlier is not None:
+            earlier.close()
+        self._links = [_Link(*parts) for parts in words["links"]]
+
+    def tell(self, beat: Beat) -> None:
+        """Say this over every link."""
+        data = self._seal.seal(beat)
+        for link in self._links:
+            link.send(data)
+
+    def close(self) -> None:
+        """Let go of every link."""
+        for link in self._links:
+            link.close()
+
+
 class _Link:
-    """One way to a controller: from one of our addresses (or any) to one of its addresses."""
+    """One way to a controller or a peer: from one of our addresses (or any) to one of its addresses."""
 
     def __init__(self, target: str, port: int, source: str | None) -> None:
         self._target = (target, port)
@@ -132,21 +239,38 @@ class _Link:
         return opened
 
 
-def run(pipe: socket.socket) -> None:
-    """Speak until the agent has been dead for long enough."""
+def run(pipe: socket.socket, hearing: socket.socket | None = None) -> None:
+    """Speak until the agent has been dead for long enough, and hear others for as long as it lives."""
     poll = select.poll()
     poll.register(pipe, select.POLLIN)
-    mouth = Mouth()
-    wait_ms: int | None = -1
-    while wait_ms is not None:
-        for _ in poll.poll(wait_ms):
+    if hearing is not None:
+        poll.register(hearing, select.POLLIN)
+    mouth, ear, wait_ms, due_ms = Mouth(), Ear(hearing), -1, 0
+    while True:
+        ready = {number for number, _ in poll.poll(wait_ms)}
+        late = wait_ms >= 0 and clock.monotonic_ms() > due_ms + STALL_MS
+        if ear.socket is not None and ear.socket.fileno() in ready:
+            ear.hear(late=late)
+        if pipe.fileno() in ready:
             if packet := pipe.recv(PACKET_BYTES_MAX):
                 mouth.obey(packet)
+                ear.obey(packet)
             else:
                 poll.unregister(pipe)
+                if ear.socket is not None:
+                    poll.unregister(ear.socket)
+                ear.close()
                 if not mouth.agent_died():
                     return
-        wait_ms = mouth.speak()
+        said = mouth.speak()
+        if said is None:
+            break
+        wait_ms, due_ms = said, clock.monotonic_ms() + said
+        if words := ear.news(clock.monotonic_ms()) if ear.socket is not None else None:
+            with contextlib.suppress(
+                OSError
+            ):  # the agent is behind, or gone: a later number will do
+                pipe.send(words)
     mouth.close()
 
 
@@ -170,11 +294,12 @@ def _claim_priority() -> None:
 
 
 def main() -> None:
-    """Run as a child of the agent; the one argument is the descriptor of our end of the pair."""
+    """Run as a child of the agent: the descriptors of our end of the pair, and of where others are heard."""
     for kind in (signal.SIGINT, signal.SIGHUP):
         signal.signal(kind, signal.SIG_IGN)  # the agent decides what these mean
     _claim_priority()
-    run(socket.socket(fileno=int(sys.argv[1])))
+    hearing = socket.socket(fileno=int(sys.argv[2])) if len(sys.argv) > 2 else None  # noqa: PLR2004
+    run(socket.socket(fileno=int(sys.argv[1])), hearing)
 
 
 if __name__ == "__main__":

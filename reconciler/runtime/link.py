@@ -23,6 +23,7 @@ from reconciler.codec.messages import (
     Done,
     Forget,
     Hello,
+    Peers,
     Ping,
     Pong,
     Report,
@@ -141,7 +142,15 @@ class Link:
     async def _greet(self, stream: Stream) -> tuple[Welcome, Millis]:
         sent_ms = clock.monotonic_ms()
         incarnation, epoch = self._term()
-        stream.send(Hello(protocol=PROTOCOL, boot=self._boot, incarnation=incarnation, epoch=epoch))
+        stream.send(
+            Hello(
+                protocol=PROTOCOL,
+                boot=self._boot,
+                incarnation=incarnation,
+                epoch=epoch,
+                peer_port=self._speaker.peer_port,
+            )
+        )
         try:
             async with asyncio.timeout(WELCOME_MS / 1000):
                 welcome = await stream.receive()
@@ -170,7 +179,9 @@ class Link:
         try:
             await self._begin_heartbeats(stream, welcome)
             async for message in stream:
-                if not self._tell(_event(message)):
+                if isinstance(message, Peers):
+                    self._speaker.know(message)
+                elif not self._tell(_event(message)):
                     stream.abort("more arrives than this node can take in")
         finally:
             pinging.cancel()
@@ -259,7 +270,7 @@ def _event(message: AnyMessage) -> Arrived:
             return ForgetAsked(service=service)
         case Pong(sent=sent):
             return Heard(sent_ms=Millis(sent))
-        case Hello() | Report() | Done() | Ping() | Welcome() | Request() | Response():
+        case Peers() | Hello() | Report() | Done() | Ping() | Welcome() | Request() | Response():
             raise Corrupt(f"a controller does not send {type(message).__name__}")
         case _:
             assert_never(message)

@@ -5,7 +5,14 @@ from dataclasses import replace
 import pytest
 
 from reconciler.core.definition import definition_digest, fixed_digest
-from reconciler.core.executor import AttributesSeen, Heard, SeenAttribute, Verb
+from reconciler.core.executor import (
+    AttributesSeen,
+    Backed,
+    Heard,
+    SeenAttribute,
+    Verb,
+    hears_no_controller,
+)
 from reconciler.core.executor.attributes import BOUND
 from reconciler.core.executor.memory import condense, remember
 from reconciler.model.ids import Millis, NodeName, ServiceName
@@ -384,6 +391,34 @@ def test_an_address_is_kept_while_the_controller_is_heard():
             assert node.verb("ip") is Verb.PROBE
             node.finish("ip", Verdict.RUNNING)
     assert node.copy("ip") is not None
+
+
+def test_an_address_is_kept_while_enough_others_have_no_controller_either():
+    """B24: then it is the controller that is down. Once they fall silent too, this node is cut off."""
+    node = holding()
+    node.disconnect()
+    for _ in range(20):
+        node.wait(GRACE_MS)
+        node.tell(Backed(at_ms=Millis(node.now_ms - 100)))
+        if node.running:
+            assert node.verb("ip") is Verb.PROBE
+            node.finish("ip", Verdict.RUNNING)
+    assert node.copy("ip") is not None
+    node.wait(2 * GRACE_MS - 101)
+    assert node.verb("ip") is not Verb.STOP
+    if node.running:
+        node.finish("ip", Verdict.RUNNING)
+    node.wait(2)
+    assert node.verb("ip") is Verb.STOP
+
+
+def test_a_node_says_that_it_is_alone_after_one_silence_and_not_at_its_start():
+    node = holding()
+    assert not hears_no_controller(node.state, node.now_ms + GRACE_MS)
+    assert hears_no_controller(node.state, node.now_ms + GRACE_MS + 1)
+    node.boot()
+    assert not hears_no_controller(node.state, node.now_ms + GRACE_MS)
+    assert hears_no_controller(node.state, node.now_ms + GRACE_MS + 1)
 
 
 def test_an_agent_that_never_heard_a_controller_gives_it_up_too():

@@ -132,7 +132,7 @@ def test_a_splice_of_two_sessions_is_refused():
             opened(opener(), data)
 
 
-@pytest.mark.parametrize("body", [b"", b"\0" * 17, b"\xff" * 60, b"\x08" + bytes(49), bytes(51)])
+@pytest.mark.parametrize("body", [b"", b"\0" * 17, b"\xff" * 60, b"\x10" + bytes(49), bytes(51)])
 def test_a_sealed_body_of_another_shape_is_refused_and_its_counter_stays_new(body):
     head = struct.pack("!4sBBHQQQ", b"RCHB", 1, 1, len(body) + 16, SESSION, 1, 0)
     nonce = bytes([1]) + (SESSION & 0xFFFFFF).to_bytes(3, "big") + (1).to_bytes(8, "big")

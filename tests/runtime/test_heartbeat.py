@@ -263,6 +263,7 @@ def test_a_speaker_told_nothing_says_nothing_and_ends_with_its_agent():
     speaker = Speaker.start(BootId("boot-1"))
     speaker._pipe.close()
     assert speaker._process.wait(timeout=5) == 0
+    speaker.stop()
 
 
 # The listener -------------------------------------------------------------------------------------

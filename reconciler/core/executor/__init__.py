@@ -7,8 +7,8 @@ says, in order. It keeps these laws, whatever happens and in whatever order:
 * an order of an older term, an expired one or one for an unknown definition is refused;
 * unknown never becomes stopped: only a probe or a verified stop says that nothing runs;
 * one operation at a time per service, and a service whose stop failed is touched no more;
-* without a controller nothing new starts, and nothing that works stops but a best-effort address that
-  another node may have been given by now.
+* without a controller nothing new starts, and nothing that works stops but a best-effort address of a node
+  that is cut off: another one may have been given it by now.
 
 It does not know time, processes, the network or the disk.
 """
@@ -16,6 +16,7 @@ It does not know time, processes, the network or the disk.
 from reconciler.core.executor.events import (
     Acknowledged,
     AttributesSeen,
+    Backed,
     Booted,
     Connected,
     DefinitionsArrived,
@@ -42,7 +43,7 @@ from reconciler.core.executor.events import (
     Watch,
 )
 from reconciler.core.executor.memory import Attribute, Memory, Record, condense, remember
-from reconciler.core.executor.state import State
+from reconciler.core.executor.state import State, hears_no_controller
 from reconciler.core.executor.step import step
 from reconciler.core.executor.views import Snapshot, snapshot
 
@@ -50,6 +51,7 @@ __all__ = [
     "Acknowledged",
     "Attribute",
     "AttributesSeen",
+    "Backed",
     "Booted",
     "Connected",
     "DefinitionsArrived",
@@ -79,6 +81,7 @@ __all__ = [
     "Verb",
     "Watch",
     "condense",
+    "hears_no_controller",
     "remember",
     "snapshot",
     "step",

@@ -61,6 +61,16 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Backed:
+    """At this time, enough other nodes that had no controller either were certainly there.
+
+    Enough: without them and this node, no controller has the majority that it takes to move anything.
+    """
+
+    at_ms: Millis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DefinitionsArrived:
     """Every service that this node may have to run, probe or stop."""
 
@@ -145,6 +155,7 @@ class NotDurable:
 
 Happening = (
     Booted
+    | Backed
     | Connected
     | Disconnected
     | Heard

@@ -158,6 +158,9 @@ def _stopped(turn: Turn, name: ServiceName, outcome: Outcome, under_way: UnderWa
     else:
         again = look_for(replace(held, seen=Verdict.UNKNOWN, repair=None), Look.AGAIN)
         turn.put(name, again)
+        if outcome.verdict is Verdict.PROMOTED:
+            copy = own or findings.adopted(turn, name, outcome.verdict)
+            turn.record(CopyKept(service=name, copy=replace(copy, promoted=True)), durable=True)
         reason = f"its stop did not succeed: {findings.reason_of(outcome)}"
         turn.record(BlockKept(service=name, reason=reason), durable=True)
         findings.fail(turn, name, "stop", outcome)

@@ -46,7 +46,8 @@ def changed(turn: Turn, name: ServiceName, outcome: Outcome, under_way: UnderWay
     elif own is not None:
         turn.put(name, held if goes_on else look_for(held, Look.AGAIN))
         operation = _NAMES[under_way.verb]
-        broken = replace(own, phase=Phase.BROKEN, failed_operation=operation)
+        promoted = own.promoted or outcome.verdict is Verdict.PROMOTED
+        broken = replace(own, phase=Phase.BROKEN, failed_operation=operation, promoted=promoted)
         turn.record(CopyKept(service=name, copy=broken))
         findings.fail(turn, name, operation, outcome)
     if under_way.step is not None:

@@ -120,6 +120,8 @@ class State:
     connected: bool = False
     heard_ms: Millis | None = None
     """The controller certainly spoke after this."""
+    backed_ms: Millis | None = None
+    """Then there were enough others without a controller: nothing of this node's had been moved."""
     grace_ms: Millis = GRACE_MS
     alone_ms: Millis | None = None
     """From when on this node has no controller; None while it has one."""
@@ -129,3 +131,10 @@ class State:
     """Attributes that changed and do not count yet."""
     queues: Mapping[Lane, tuple[ServiceName, ...]] = field(default_factory=_nothing)
     busy: Mapping[Lane, int] = field(default_factory=_nothing)
+
+
+def hears_no_controller(state: State, now_ms: Millis) -> bool:
+    """Whether this node has heard no controller for as long as makes a node lost."""
+    if state.heard_ms is None:
+        return state.alone_ms is not None and now_ms > state.alone_ms
+    return now_ms - state.heard_ms > state.grace_ms

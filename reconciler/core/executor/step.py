@@ -12,6 +12,7 @@ from reconciler.core.executor import attributes, looks, orders, timing
 from reconciler.core.executor.events import (
     Acknowledged,
     AttributesSeen,
+    Backed,
     Booted,
     Connected,
     DefinitionsArrived,
@@ -69,6 +70,9 @@ def _take(turn: Turn, event: Happening) -> None:  # noqa: C901, PLR0912 - an arm
             _disconnected(turn)
         case Heard(sent_ms=sent_ms):
             turn.state = replace(turn.state, heard_ms=max(turn.state.heard_ms or sent_ms, sent_ms))
+        case Backed(at_ms=at_ms):
+            backed_ms = max(turn.state.backed_ms or at_ms, at_ms)
+            turn.state = replace(turn.state, backed_ms=backed_ms)
         case DefinitionsArrived():
             _defined(turn, event)
         case StepArrived(step=order):
@@ -301,7 +305,7 @@ def _repair(turn: Turn, name: ServiceName, held: Held, verb: Verb) -> None:
 
 
 def _release(turn: Turn, name: ServiceName, held: Held) -> None:
-    """Give up what another node may have been given, unless a controller was heard meanwhile."""
+    """Give up what another node may have been given, unless somebody was heard meanwhile."""
     own = turn.own(name)
     held = replace(held, release=False, repair=None)
     turn.put(name, held)

@@ -18,7 +18,7 @@ RELOOK_MS = Millis(10_000)
 BACK_OFF_MS = 1_000
 BACK_OFF_MAX_MS = 60_000
 RELEASE_GRACES = 2
-"""After so many times the silence that makes a node lost, its best-effort addresses may be elsewhere."""
+"""Cut off for so many times the silence that makes a node lost, its best-effort addresses may have moved."""
 _REPAIRED = frozenset({None, OnFail.RESTART, OnFail.DEMOTE})
 """Policies under which a failed copy is restarted where it is; all others want a decision."""
 
@@ -33,8 +33,8 @@ class Here:
     failure: Failure | None
     assigned: bool
     alone_ms: Millis | None
-    silent_ms: Millis
-    """Since when no controller has certainly been heard."""
+    cut_off_ms: Millis
+    """Since when neither a controller nor enough others have certainly been heard."""
     grace_ms: Millis
     now_ms: Millis
 
@@ -115,7 +115,8 @@ def policy(service: Service, operation: str) -> OnFail | None:
 def release_at(here: Here) -> Millis | None:
     """When this node gives up an address that two nodes may hold for a while, but not for ever.
 
-    Law (B27): by its own clock, so that of two holders the one without a controller stops answering.
+    Law (B27): by its own clock, so that of two holders the one that is cut off stops answering. A node that
+    is not cut off keeps it (B24): then it is the controller that is down, and can have moved nothing.
     """
     held, own = here.held, here.own
     service = own.definition if own is not None else held.definition
@@ -123,7 +124,7 @@ def release_at(here: Here) -> Millis | None:
     idle = held.under_way is None and not held.release
     if own is None or not shared or not idle or here.blocked or held.paused:
         return None
-    return Millis(here.silent_ms + RELEASE_GRACES * here.grace_ms)
+    return Millis(here.cut_off_ms + RELEASE_GRACES * here.grace_ms)
 
 
 def back_off(count: int) -> int:

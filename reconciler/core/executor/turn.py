@@ -203,16 +203,17 @@ class Turn:
             failure=self.failure(name),
             assigned=name in self.memory.assigned,
             alone_ms=self.state.alone_ms,
-            silent_ms=self.silent_ms,
+            cut_off_ms=self.cut_off_ms,
             grace_ms=self.state.grace_ms,
             now_ms=self.now_ms,
         )
 
     @property
-    def silent_ms(self) -> Millis:
-        """Since when no controller has certainly been heard: since the agent's start, if ever."""
-        if self.state.heard_ms is not None:
-            return self.state.heard_ms
+    def cut_off_ms(self) -> Millis:
+        """Since when nobody has certainly been heard: since the agent's start, if ever."""
+        heard = [at for at in (self.state.heard_ms, self.state.backed_ms) if at is not None]
+        if heard:
+            return max(heard)
         alone_ms = self.state.alone_ms if self.state.alone_ms is not None else self.now_ms
         return Millis(alone_ms - self.state.grace_ms)
 

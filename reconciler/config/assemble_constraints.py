@@ -10,11 +10,13 @@ from itertools import combinations, pairwise
 from typing import Final
 
 from reconciler.config import document
+from reconciler.config.assemble_conditions import read_during
 from reconciler.config.draft import AnyConstraint, Draft, Entry
 from reconciler.config.problems import Problems, listed
 from reconciler.config.references import References, subject
 from reconciler.config.words import ActionWord
 from reconciler.config.yaml_tree import quoted
+from reconciler.model.ids import NodeName
 from reconciler.model.intent import (
     Colocation,
     Location,
@@ -24,6 +26,7 @@ from reconciler.model.intent import (
     OrderingKind,
     Origin,
     Role,
+    Strength,
     TicketRule,
 )
 
@@ -192,24 +195,41 @@ class _Reader:
                 self._references.role(Role.PROMOTED, name, lambda key=key: entry.at(key))  # type: ignore[misc]
 
     def location(self, entry: AnyEntry, body: document.Location) -> Iterator[Location]:
-        used_by = f"The location of {quoted(body.location)}"
         usable = self._references.usable(
             body.location, subject(entry), lambda: entry.at("location")
         )
-        if isinstance(body.nodes, dict):
-            nodes = self._references.labelled(body.nodes, used_by, lambda: entry.at("nodes"))
-        else:
-            nodes = self._references.nodes(body.nodes, used_by, _node_place(entry))
+        nodes = self._located(entry, body)
         if not usable or not nodes:
             return
         self._references.role(body.role, body.location, lambda: entry.at("role"))
         yield Location(
             service=body.location,
             nodes=nodes,
-            strength=Mandate.REQUIRED if body.score is None else body.score,
+            strength=_strength(body.score),
             role=body.role,
+            where=body.where or (),
+            during=read_during(entry, body.during, self._problems),
+            score_attribute=_attribute(body.score),
             origin=entry.origin,
         )
+
+    def _located(self, entry: AnyEntry, body: document.Location) -> tuple[NodeName, ...]:
+        """The nodes that a location chooses from; all, where it says only what is asked of them."""
+        used_by = f"The location of {quoted(body.location)}"
+        match body.nodes:
+            case dict():
+                return self._references.labelled(body.nodes, used_by, lambda: entry.at("nodes"))
+            case tuple():
+                return self._references.nodes(body.nodes, used_by, _node_place(entry))
+        if not body.where and body.during is None and not isinstance(body.score, document.ScoreOf):
+            self._problems.add(
+                "R011",
+                'The key "nodes" is needed here. Add `nodes: ...`, or `where: ...` for the nodes whose '
+                "attributes pass.",
+                entry.origin,
+            )
+            return ()
+        return tuple(sorted(NodeName(name) for name in self._draft.nodes))
 
     def ticket(self, entry: AnyEntry, body: document.Ticket) -> Iterator[TicketRule]:
         usable = self._references.usable(body.service, subject(entry), lambda: entry.at("service"))
@@ -268,3 +288,17 @@ class _Reader:
 
 def _node_place(entry: AnyEntry) -> Callable[[int], Origin]:
     return lambda number: entry.at("nodes", number)
+
+
+def _strength(score: int | Mandate | document.ScoreOf | None) -> Strength:
+    match score:
+        case None:
+            return Mandate.REQUIRED
+        case document.ScoreOf():
+            return 0
+        case _:
+            return score
+
+
+def _attribute(score: int | Mandate | document.ScoreOf | None) -> str:
+    return score.attribute if isinstance(score, document.ScoreOf) else ""

@@ -188,7 +188,8 @@ class Eligibility:
         self._alone: dict[str, int] = {}
         members = members_of(intent)
         for location in intent.locations:
-            if location.role is None and isinstance(location.strength, Mandate):
+            always = location.role is None and not location.conditional
+            if always and isinstance(location.strength, Mandate):
                 for name in members[location.service]:
                     self._restrict(name, location)
         self._spread()

@@ -20,6 +20,7 @@ from reconciler.config.document_cluster import (
     Quorum,
     fencing_or_none,
 )
+from reconciler.config.document_conditions import ScoreOf
 from reconciler.config.document_constraints import (
     CONSTRAINT_KEYS,
     CONSTRAINTS,
@@ -53,6 +54,7 @@ from reconciler.config.document_services import (
     Template,
     Vip,
 )
+from reconciler.config.document_times import During
 from reconciler.config.shapes import MODEL, Maybe, Strict, names, one_or_more, several
 from reconciler.config.started import Folder
 from reconciler.config.values import Amount, Flag, Name, Text, Version, read_host
@@ -66,6 +68,7 @@ __all__ = [
     "Defaults",
     "Device",
     "Document",
+    "During",
     "Failures",
     "Fencing",
     "Group",
@@ -79,6 +82,7 @@ __all__ = [
     "Node",
     "Ordering",
     "Quorum",
+    "ScoreOf",
     "Script",
     "Service",
     "Spread",
@@ -184,6 +188,8 @@ def model_at(path: tuple[int | str, ...]) -> type[Strict] | None:
     match tuple(str(step) for step in path):
         case ():
             return Document
+        case ("constraints", _, _, "during"):
+            return During
         case ("constraints", _, name):
             models = CONSTRAINTS
         case (("templates" | "services"), _, name) | ("defaults", name):

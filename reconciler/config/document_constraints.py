@@ -7,6 +7,8 @@ from typing import Annotated, Final
 
 from pydantic import Discriminator, Field, PlainValidator, Tag, WithJsonSchema
 
+from reconciler.config.document_conditions import LocationScore, Where
+from reconciler.config.document_times import During
 from reconciler.config.shapes import (
     NAME_SCHEMA,
     Maybe,
@@ -96,7 +98,7 @@ class Ordering(Strict):
     )
 
 
-def _where(value: object) -> tuple[str, ...] | dict[str, str]:
+def _nodes(value: object) -> tuple[str, ...] | dict[str, str]:
     if not isinstance(value, dict):
         items = value if isinstance(value, list) else [value]
         if not items:
@@ -111,27 +113,40 @@ class Location(Strict):
     """Where a service or a group runs."""
 
     location: Name = Field(description="A service or a group.")
-    nodes: Annotated[
-        tuple[str, ...] | dict[str, str],
-        PlainValidator(_where),
-        WithJsonSchema(
-            {
-                "anyOf": [
-                    NAME_SCHEMA,
-                    {"type": "array", "items": NAME_SCHEMA, "minItems": 1},
-                    {
-                        "type": "object",
-                        "minProperties": 1,
-                        "additionalProperties": {"type": ["string", "number", "boolean"]},
-                    },
-                ]
-            }
-        ),
-    ] = Field(description="A node, a list of nodes, or labels that a node has ({rack: a}).")
-    score: Maybe[Score] = Field(
+    nodes: Maybe[
+        Annotated[
+            tuple[str, ...] | dict[str, str],
+            PlainValidator(_nodes),
+            WithJsonSchema(
+                {
+                    "anyOf": [
+                        NAME_SCHEMA,
+                        {"type": "array", "items": NAME_SCHEMA, "minItems": 1},
+                        {
+                            "type": "object",
+                            "minProperties": 1,
+                            "additionalProperties": {"type": ["string", "number", "boolean"]},
+                        },
+                    ]
+                }
+            ),
+        ]
+    ] = Field(
+        default=None,
+        description="A node, a list of nodes, or labels that a node has ({rack: a}). May be left out, for "
+        "all nodes, where `where`, `during` or the attribute of a score is given.",
+    )
+    where: Maybe[Where] = Field(
+        default=None,
+        description='Only those of the nodes whose attributes pass: {ping: "> 0", site: north}.',
+    )
+    during: Maybe[During] = Field(
+        default=None, description="The location counts at this time only; else it says nothing."
+    )
+    score: Maybe[LocationScore] = Field(
         default=None,
         description="Points (negative: rather not there), or required (only there, the default), or "
-        "forbidden (never there).",
+        "forbidden (never there), or the attribute of each node that says its points.",
     )
     role: Maybe[RoleName] = Field(default=None, description="Only copies in this role.")
 

@@ -39,11 +39,18 @@ def _referred() -> dict[str, Any]:
 
 
 def _refine(definitions: dict[str, Any]) -> None:
-    """Say what the models leave to later checks: a service has at most one kind of its own."""
+    """Say what the models leave to later checks.
+
+    A service has at most one kind of its own, and a location says which nodes it means.
+    """
     kinds = [kind.value for kind in Kind]
     definitions["Service"]["anyOf"] = [
         {"required": ["template"]},
         *({"required": [kind]} for kind in kinds),
+    ]
+    definitions["Location"]["anyOf"] = [
+        *({"required": [key]} for key in ("nodes", "where", "during")),
+        {"required": ["score"], "properties": {"score": {"type": "object"}}},
     ]
     for name in ("Service", "Template"):
         definitions[name]["allOf"] = [

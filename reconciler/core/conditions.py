@@ -49,14 +49,29 @@ _SIGNS = {
 """How the value may stand to what it is compared with."""
 _INFINITE = {"INFINITY": SCORE_MAX, "+INFINITY": SCORE_MAX, "-INFINITY": -SCORE_MAX}
 
+_REMEMBERED_MAX: Final = 8
+_remembered: dict[int, tuple[Intent, Intent]] = {}
+"""By identity the last intents asked about, which are frozen, and what came out."""
+
 
 def in_force(intent: Intent, observed: Observed, now_ms: Millis) -> Intent:
-    """The intent with each location as it counts now; itself, where none depends on facts or time."""
+    """The intent with each location as it counts now; itself, where none depends on facts or time.
+
+    While the outcome stays the same it is the same object, so that what was worked out from it is kept.
+    """
     if not any(location.conditional for location in intent.locations):
         return intent
     attributes = attributes_of(intent, observed)
     counted = (narrowed(location, attributes, now_ms) for location in intent.locations)
-    return replace(intent, locations=tuple(one for found in counted for one in found))
+    locations = tuple(one for found in counted for one in found)
+    known = _remembered.get(id(intent))
+    if known is not None and known[0] is intent and known[1].locations == locations:
+        return known[1]
+    if len(_remembered) >= _REMEMBERED_MAX:
+        _remembered.pop(next(iter(_remembered)), None)
+    outcome = replace(intent, locations=locations)
+    _remembered[id(intent)] = intent, outcome
+    return outcome
 
 
 def wake_at_ms(intent: Intent, now_ms: Millis) -> Millis | None:
@@ -104,6 +119,12 @@ def narrowed(location: Location, attributes: Attributes, now_ms: Millis) -> tupl
         for score in sorted(scored)
         if score
     )
+
+
+def asked(location: Location) -> str:
+    """What a location asks of its nodes, as words that follow their names; empty, if nothing."""
+    tests = " and ".join(map(str, location.where))
+    return f" (where {tests})" if tests else ""
 
 
 # Attributes ------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 Every stage is a pure function with its own type of result, and none reaches back:
 
+    conditions  locations that ask about attributes or the time become plain ones
     compiled    names become numbers, groups and constraints links between parts; kept for the next time
     world       copies become permissions, silence never becomes "stopped"
     rules       which nodes are banned for which service, and why
@@ -15,6 +16,7 @@ Law: equal inputs give equal decisions, whatever the order of the input; time is
 
 from collections.abc import Iterator
 
+from reconciler.core import conditions
 from reconciler.core.drift import find_drift
 from reconciler.core.eligibility import holds
 from reconciler.core.ordering import make_plan
@@ -33,7 +35,7 @@ from reconciler.model.plan import Decision
 
 def reconcile(intent: Intent, observed: Observed, now_ms: Millis) -> Decision:
     """Decide where everything should run, and the fewest actions that get it there."""
-    world = read_world(intent, observed)
+    world = read_world(conditions.in_force(intent, observed, now_ms), observed)
     rules = read_rules(world, now_ms)
     problem = pose(world, rules)
     assignment = assign(problem)
@@ -42,7 +44,7 @@ def reconcile(intent: Intent, observed: Observed, now_ms: Millis) -> Decision:
     return Decision(
         placement=_placement(problem, assignment, because),
         plan=make_plan(problem, drift, because),
-        wake_at_ms=_wake_at(world, rules),
+        wake_at_ms=_wake_at(world, rules, conditions.wake_at_ms(intent, now_ms)),
     )
 
 
@@ -82,12 +84,12 @@ def _seats(problem: Problem, assignment: Assignment) -> Iterator[Seat]:
                 number += 1
 
 
-def _wake_at(world: World, rules: Rules) -> Millis | None:
-    """When the first ban that stands on failures runs out."""
+def _wake_at(world: World, rules: Rules, turn_ms: Millis | None) -> Millis | None:
+    """When the first ban that stands on failures runs out, or the time of a location begins or ends."""
     ends = [
         service.forgets_ms(failure.last_ms)
         for service in world.intent.services
         for failure in rules.failures.get(service.name, ())
         if holds(failure, service, rules.now_ms)
     ]
-    return min((end for end in ends if end is not None), default=None)
+    return min((end for end in (*ends, turn_ms) if end is not None), default=None)

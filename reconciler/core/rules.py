@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.core.compiled import Scores
+from reconciler.core.conditions import asked
 from reconciler.core.scores import health_scores
 from reconciler.core.world import Mask, World
 from reconciler.model.ids import Millis, NodeName, ServiceName
@@ -69,16 +70,18 @@ def read_rules(world: World, now_ms: Millis) -> Rules:
 def location_ban(world: World, rule: Location, verb: str) -> Iterator[Ban]:
     """What one location rule with a mandate excludes."""
     nodes = world.mask(rule.nodes)
+    where = asked(rule).replace("{", "{{").replace("}", "}}")
     match rule.strength:
         case Mandate.REQUIRED:
+            there = " or ".join(rule.nodes) or "no node"
             yield Ban(
                 mask=world.everywhere & ~nodes,
                 why=Why.ONLY_ELSEWHERE,
-                text=f'"{rule.service}" must {verb} on ' + (" or ".join(rule.nodes) or "no node"),
+                text=f'"{rule.service}" must {verb} on {there}{where}',
                 origin=rule.origin,
             )
         case Mandate.FORBIDDEN:
-            text = f'"{rule.service}" is forbidden on {{node}}'
+            text = f'"{rule.service}" is forbidden on {{node}}{where}'
             if verb != "run":
-                text = f'"{rule.service}" may not {verb} on {{node}}'
+                text = f'"{rule.service}" may not {verb} on {{node}}{where}'
             yield Ban(mask=nodes, why=Why.BANNED, text=text, origin=rule.origin)

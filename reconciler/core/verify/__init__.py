@@ -1,9 +1,10 @@
 """An independent judge of plans: nothing missing, nothing needless, safe in every order the graph allows.
 
-It shares no code with the planner. It reads the intent and the facts in their own words, works out from
+It shares no policy with the planner, only what a definition's digest is and when a condition holds. It reads the intent and the facts in their own words, works out from
 them what may be touched and what must hold, and holds the plan and its placement against that. Every
 plan passes here before it is shown or carried out; a violation is a bug of the planner.
 
+    present      which locations count at that time, and where
     facts        what failures, tickets and majorities demand, and what may be touched
     case         the facts as tracks, with the plan's actions laid over them
     links        what services have to do with one another
@@ -15,10 +16,12 @@ before it, and nothing else may be assumed.
 
 from collections.abc import Iterator
 
+from reconciler.core.conditions import in_force
 from reconciler.core.verify.case import Case
 from reconciler.core.verify.disturbance import nothing_is_needless
 from reconciler.core.verify.order import needs_are_met, nothing_meets, turns_are_kept
 from reconciler.core.verify.permits import Permits, starts_are_allowed
+from reconciler.core.verify.present import at_present
 from reconciler.core.verify.seats import (
     company_is_allowed,
     ends_at_the_placement,
@@ -52,7 +55,7 @@ def verify(
     if graph:
         return graph
     now = observed.taken_at_ms if now_ms is None else now_ms
-    case = Case(plan, intent, observed, placement, now)
+    case = Case(plan, at_present(intent, observed, now), observed, placement, now)
     permits = Permits(case)
     return tuple(dict.fromkeys(_laws(case, permits)))
 

@@ -10,16 +10,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from reconciler.core.bonds import broken, shared
+from reconciler.core.loads import Loads
 from reconciler.core.problem import Problem, Variable
 from reconciler.core.relations import Link, Tie
 from reconciler.core.restarts import restart_cost, undisturbed
-from reconciler.core.search import Found, Loads, Search
+from reconciler.core.search import Found, Search
 from reconciler.core.world import Mask, bits
 from reconciler.model.intent import Packing
 
-BUDGET = 20_000
-"""Search nodes for one piece."""
-BALANCE_BUDGET = 20_000
+BUDGET = 200_000
+"""Work of one search, in links looked at."""
+BALANCE_BUDGET = 200_000
 BALANCE_WAYS_MAX = 20_000
 """Balance is settled exactly when the free services have no more ways than this; else greedily."""
 

@@ -6,7 +6,7 @@ the best that each wish could bring. A branch is cut when its bound is no better
 
 The result says whether the search was exhaustive. Only then is it an optimum: a search that ran out of
 its budget, or that left out subsets because there were too many, claims nothing. The budget counts
-search nodes, never seconds, so that equal input gives equal output.
+links looked at, never seconds, so that equal input gives equal output.
 """
 
 from collections import ChainMap
@@ -16,6 +16,7 @@ from functools import cmp_to_key
 from itertools import combinations, islice
 
 from reconciler.core.bonds import broken, relying, shared
+from reconciler.core.loads import Loads
 from reconciler.core.problem import Problem, Variable
 from reconciler.core.relations import Link, Tie
 from reconciler.core.restarts import dependents_of, restart_cost
@@ -24,41 +25,10 @@ from reconciler.model.intent import Packing
 
 SUBSETS_MAX = 2_000
 """More ways than this to choose as many nodes for one service are not enumerated."""
-
-
-@dataclass(slots=True)
-class Loads:
-    """What is on each node so far: copies, and room that is left of each limited resource."""
-
-    copies: list[int]
-    room: list[list[int]]
-
-    def add(self, variable: Variable, chosen: Mask, sign: int = 1) -> None:
-        """Put the chosen copies of a variable on their nodes, or take them off again."""
-        copies, weight, demand = self.copies, sign * variable.weight, variable.demand
-        while chosen:
-            low = chosen & -chosen
-            chosen ^= low
-            at = low.bit_length() - 1
-            copies[at] += weight
-            for resource, amount in demand:
-                self.room[at][resource] -= sign * amount
-
-    def fits(self, variable: Variable, allowed: Mask) -> Mask:
-        """The nodes among these that have room for one copy."""
-        for at in bits(allowed if variable.demand else 0):
-            if any(self.room[at][resource] < amount for resource, amount in variable.demand):
-                allowed &= ~(1 << at)
-        return allowed
-
-    def roomier(self, one: int, other: int) -> int:
-        """Negative where more resources have more room on the one node than on the other."""
-        rooms = zip(self.room[one], self.room[other], strict=True)
-        return sum((left < right) - (left > right) for left, right in rooms)
-
-    def squares(self) -> int:
-        """Level 4 of a placement: the less, the better balanced."""
-        return sum(load * load for load in self.copies)
+STEP = 4
+"""What a decision costs of the budget, besides its links."""
+DESCENT = 4
+"""How much of its budget more than once a search may spend until it has an answer at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +89,7 @@ class Search:
         self._fixed = fixed
         self._loads = loads
         self._budget = budget
+        self.spent = 0
         self._capacity = capacity
         self._balance = balance
         self._best: Found | None = None
@@ -128,9 +99,10 @@ class Search:
         self._open = {v: _Narrowing(allowed=problem.variables[v].candidates) for v in order}
         self._restarting = dependents_of(problem, order)
         self._links = {v: problem.links[v] for v in order}
-        self._wishes = {
-            id(link): link for v in order for link in problem.links[v] if link.tie is Tie.WISH
+        self._wish_links = {
+            v: tuple(link for link in self._links[v] if link.tie is Tie.WISH) for v in order
         }
+        self._wishes = {id(link): link for v in order for link in self._wish_links[v]}
         self._guarded = [
             link
             for link in {id(link): link for v in order for link in problem.links[v]}.values()
@@ -158,7 +130,7 @@ class Search:
         Returns None when what is fixed leaves these variables no way at all.
         """
         self._best = incumbent
-        visited = 0
+        reached = False
         stack = [self._frame(0)]
         while stack:
             frame = stack[-1]
@@ -167,16 +139,17 @@ class Search:
             if chosen is None:
                 stack.pop()
                 continue
-            if visited >= self._budget:
+            # The first descent may take longer than the rest: without it there is no answer.
+            if self.spent >= self._budget * (1 if reached else DESCENT):
                 self._complete = False
                 break
-            visited += 1
             self._decide(frame, chosen)
             if not self._promising(self._total):
                 continue
             if len(stack) < len(self._order):
                 stack.append(self._frame(len(stack)))
                 continue
+            reached = True
             self._keep_if_better()
             if self._best and self._best.worth >= self.root and not self._balance:
                 break
@@ -299,9 +272,8 @@ class Search:
         """Nodes by the worth of a copy there as far as it is settled, then load, then name."""
         wishes = [
             (link.score * self._problem.scale.preference, self._seats(other))
-            for link in self._links[variable.index]
-            if link.tie is Tie.WISH
-            and self._settled(other := self._other_end(link, variable.index))
+            for link in self._wish_links[variable.index]
+            if self._settled(other := self._other_end(link, variable.index))
         ]
         tiers = [(tier, mask & free) for tier, mask in variable.tiers]
         for worth, seats in wishes:
@@ -359,6 +331,7 @@ class Search:
 
     def _decide(self, frame: _Frame, chosen: Mask) -> None:
         v = frame.variable
+        self.spent += STEP + len(self._links[v])
         frame.chosen, frame.total = chosen, self._total
         frame.narrowed, frame.wishes = [], []
         variable = self._problem.variables[v]
@@ -380,9 +353,8 @@ class Search:
                 narrowing.bound = self._problem.variables[other].best(narrowing.allowed)
                 self._total += narrowing.bound - before[3]
         for index in sorted(touched):
-            for link in self._links[index]:
-                if link.tie is Tie.WISH:
-                    self._renew_wish(frame, link)
+            for link in self._wish_links[index]:
+                self._renew_wish(frame, link)
 
     def _renew_wish(self, frame: _Frame, link: Link) -> None:
         before = self._wish_bounds[id(link)]

@@ -100,7 +100,9 @@ def _compile(intent: Intent, crowds: Crowds) -> Compiled:
         tickets=tickets,
         scores=_scores(blueprint, locations),
         allowed=_allowed(blueprint, locations),
-        followers=frozenset(name for group in intent.groups for name in group.members[1:]),
+        followers=frozenset(
+            name for group in intent.groups if group.colocated for name in group.members[1:]
+        ),
         watchful=frozenset(
             i
             for i, service in enumerate(blueprint.services[: blueprint.count])

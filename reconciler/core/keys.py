@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from reconciler.core.drift import Drift
 from reconciler.core.problem import Problem
 from reconciler.core.reasons import Because
-from reconciler.core.world import bits
+from reconciler.core.world import bits, in_layers
 from reconciler.model.ids import ActionId, NodeName
 from reconciler.model.placement import Reason
 from reconciler.model.plan import Action, ActionKind
@@ -117,7 +117,9 @@ def _instances(problem: Problem, drift: Drift, base: int) -> dict[tuple[int, int
     world = problem.world
     name = world.services[base].name
     parts = (base, *world.layers[base])
-    running = sorted((c.node, c.instance) for c in world.observed.copies if c.service == name)
+    found = (copy for copy in world.observed.copies if copy.service == name)
+    ordered = in_layers(world.services[base], found, world.mishaps)
+    running = [(copy.node, copy.instance) for copy in ordered]
     numbers: dict[tuple[int, int, int], int] = {}
     used = {number for _, number in running}
     for at, node in enumerate(world.node_names):

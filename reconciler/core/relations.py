@@ -220,6 +220,9 @@ class _Reader:
                 origin=colocation.origin,
             )
             yield link
+            if tie is Tie.WISH:  # it counts for every copy, and a layer is one on each node
+                for layer in self._blueprint.layers.get(service, ()):
+                    yield replace(link, service=layer)
             unpromoted = promotion.get(other)
             if colocation.primary_role is Role.UNPROMOTED and unpromoted is not None:
                 yield Link(

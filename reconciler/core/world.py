@@ -10,7 +10,7 @@ Law: a copy on a node that is silent, or whose state is unknown, never counts as
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.core.blueprint import Crowds, Mask, Part, bits
@@ -234,7 +234,7 @@ def _sort_copies(  # noqa: C901 - one question after the other, asked of each co
     held = service.maintenance or not service.managed or service.name in mishaps.frozen
     touchable = 0 if held else modes.alive & ~modes.maintenance
     running = failed = changed = reloadable = starting = leftover = pinned = silent = 0
-    for copy in _of_part(part, copies):
+    for copy in _of_part(part, copies, mishaps):
         bit = modes.bit.get(copy.node, 0)
         if not bit or modes.gone & bit:
             continue
@@ -285,13 +285,22 @@ def _change(service: Service, copy: Copy) -> bool | None:
     return fixed is None or copy.fixed_digest != fixed
 
 
-def _of_part(part: Part, copies: list[Copy]) -> Iterator[Copy] | list[Copy]:
+def _of_part(part: Part, copies: list[Copy], mishaps: Mishaps) -> Iterator[Copy] | list[Copy]:
     """The copies that belong to this part: every first one of a node, every second one, ..."""
     if part.promoted:
         return [copy for copy in copies if copy.role is Role.PROMOTED]
-    if len(copies) == 1:
+    if len({copy.node for copy in copies}) == len(copies):
         return copies if not part.layer else []
-    return _nth(part.layer, copies)
+    return _nth(part.layer, in_layers(part.service, copies, mishaps))
+
+
+def in_layers(service: Service, copies: Iterable[Copy], mishaps: Mishaps) -> list[Copy]:
+    """Copies in the order of their layers: on each node those that run well first, then by number."""
+
+    def place(copy: Copy) -> tuple[bool, int]:
+        return mishaps.restarts(copy) or _change(service, copy) is True, copy.instance
+
+    return sorted(copies, key=place)
 
 
 def _nth(layer: int, copies: list[Copy]) -> Iterator[Copy]:

@@ -59,6 +59,9 @@ class Facts:
         self.at = {name: at for at, name in enumerate(self.nodes)}
         self.services = {service.name: service for service in intent.services}
         self.groups = {group.name: group for group in intent.groups}
+        self.followers = {
+            name for group in intent.groups if group.colocated for name in group.members[1:]
+        }
         self.states = {state.name: state for state in observed.nodes}
         self.fenced = self._fenced()
         self.usable = self._usable()
@@ -210,11 +213,15 @@ class Facts:
         return self._points(service, at, role=None)
 
     def asked(self, service: Service, at: int) -> int:
-        """The promotion score of a node. Silence is -1, but 0 where a healthy copy is promoted."""
+        """The promotion score of a node. Silence is -1, but 0 where a healthy copy is promoted.
+
+        Groups are promoted as one: of the members that follow another, nobody needs to speak.
+        """
         told = {(p.service, p.node): p.score for p in self.observed.promotion_scores}
         points = told.get((service.name, self.nodes[at]))
         if points is None:
-            points = 0 if self.found[service.name].well_promoted >> at & 1 else -1
+            kept = self.found[service.name].well_promoted >> at & 1
+            points = 0 if kept or service.name in self.followers else -1
             points += sum(
                 rule.role is Role.PROMOTED
                 and rule.strength is Mandate.REQUIRED

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from reconciler.model.ids import Epoch, Incarnation, Millis, NodeName
-from reconciler.model.intent import Fencing, Pairs, Service
+from reconciler.model.intent import FenceDevice, Fencing, Pairs, Service
 from reconciler.model.operation import Outcome
 
 
@@ -32,6 +32,8 @@ class OperationContext:
     """The other end of a migration."""
     notify: Pairs = ()
     """For services that want to be told: which copies there are, and what the plan does to which."""
+    device: FenceDevice | None = None
+    """The device that a service of kind `fence-device` watches."""
 
 
 class ResourceAgent(Protocol):

@@ -1,8 +1,8 @@
 """Run one program for a service, under a deadline, and say how it ended.
 
 The program is an argument vector (there is no shell), in a session and process group of its own, with an
-environment built from nothing, no standard input, and its output captured with a cap. How it ended is
-decided by its main process alone, seen through a pidfd.
+environment built from nothing, no more on its standard input than it is given, and its output captured with a
+cap. How it ended is decided by its main process alone, seen through a pidfd.
 
 Law: at the deadline the whole process group gets SIGKILL. There is no SIGTERM before it: a script that is
 told to end may run a trap and act after its time. What a *finished* program left running is never touched:
@@ -12,9 +12,10 @@ no signal, no parent-death signal, and a pipe that it still writes to stays open
 import asyncio
 import contextlib
 import os
+import select
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,8 +105,11 @@ async def run(
     *,
     timeout_ms: Millis,
     run_directory: Path,
+    given: bytes = b"",
 ) -> Execution:
     """Run a program to its end or to its deadline; never raises for anything that it does.
+
+    `given` is all that it can read from its standard input.
 
     Cancelling this kills the process group: nobody would be left to keep its deadline.
     """
@@ -113,7 +117,7 @@ async def run(
     began_s = loop.time()
     captures = Capture(loop), Capture(loop)
     try:
-        child = _begin(arguments, variables, captures)
+        child = _begin(arguments, variables, captures, given)
     except (OSError, ValueError) as trouble:
         for capture in captures:
             capture.abandon()
@@ -130,20 +134,41 @@ async def run(
 
 
 def _begin(
-    arguments: Sequence[str], variables: Mapping[str, str], captures: tuple[Capture, Capture]
+    arguments: Sequence[str],
+    variables: Mapping[str, str],
+    captures: tuple[Capture, Capture],
+    given: bytes,
 ) -> "subprocess.Popen[bytes]":
-    child = subprocess.Popen(
-        list(arguments),
-        env=environment.build(variables),
-        cwd="/",
-        stdin=subprocess.DEVNULL,
-        stdout=captures[0].write_fd,
-        stderr=captures[1].write_fd,
-        start_new_session=True,
-        umask=0o022,
-    )
+    with _input(given) as standard_input:
+        child = subprocess.Popen(
+            list(arguments),
+            env=environment.build(variables),
+            cwd="/",
+            stdin=standard_input,
+            stdout=captures[0].write_fd,
+            stderr=captures[1].write_fd,
+            start_new_session=True,
+            umask=0o022,
+        )
     RUNNING.add(child.pid)
     return child
+
+
+@contextlib.contextmanager
+def _input(given: bytes) -> Iterator[int]:
+    """A descriptor to read this from: it waits whole in a pipe, so that nobody has to feed it."""
+    if not given:
+        yield subprocess.DEVNULL
+        return
+    if len(given) > select.PIPE_BUF * 16:
+        raise ValueError("more than a pipe holds is given to it")
+    reading, writing = os.pipe()
+    try:
+        with open(writing, "wb") as pipe:  # noqa: PTH123 - a descriptor
+            pipe.write(given)
+        yield reading
+    finally:
+        os.close(reading)
 
 
 async def _ending(child: "subprocess.Popen[bytes]", timeout_ms: Millis) -> Ending:

@@ -94,10 +94,8 @@ def race(size: str, *, fill: float | None, runs: int) -> None:
         actions = len(json.loads(plan.read_bytes())["actions"])
     faster, least = theirs.median_s / ours.median_s, min(theirs.cpu_s) / min(ours.cpu_s)
     wanted = f"{WANTED[size]:6.2f}" if size in WANTED else "     -"
-    print(
-        f"{size:10}{theirs}  {ours}  {bare.median_s:13.3f}  {faster:12.2f} ({least:.2f})  {wanted}  {actions:7}",
-        flush=True,
-    )
+    ratios = f"{faster:12.2f} ({least:.2f})  {wanted}  {actions:7}"
+    print(f"{size:10}{theirs}  {ours}  {bare.median_s:13.3f}  {ratios}", flush=True)
 
 
 def our_words(folder: Path) -> list[str]:

@@ -192,7 +192,11 @@ class _Maker:
             enabled=not self.chance("disabled", 0.2),
             maintenance=self.chance("maintenance", 0.1),
             managed=not self.chance("maintenance", 0.15),
-            multiple_active=draw.choice(list(MultipleActive)),
+            multiple_active=(
+                draw.choice(list(MultipleActive))
+                if "twice" in self.has
+                else MultipleActive.STOP_UNEXPECTED
+            ),
             migratable=self.chance("live-moves", 0.7) and not promotable,
             reloadable=("cost",) if "reloads" in self.has else (),
             requires=draw.choice(list(Requires)),
@@ -325,9 +329,7 @@ class _Maker:
                 ticket=ticket,
                 service=self.draw.choice(self.names),
                 role=self.role(Role.PROMOTED),
-                on_loss=self.draw.choice(
-                    [OnLoss.STOP, OnLoss.FREEZE, OnLoss.DEMOTE, OnLoss.FENCE]
-                ),
+                on_loss=self.draw.choice([OnLoss.STOP, OnLoss.FREEZE, OnLoss.DEMOTE, OnLoss.FENCE]),
             )
 
     # Observed ---------------------------------------------------------------------------------------
@@ -388,10 +390,8 @@ class _Maker:
             count += 1
         at = self.draw.sample(where, min(count, len(where)))
         found = [self.copy(service, state) for state in at]
-        for copy in list(found):
-            if service.replicas_per_node > 1 and self.draw.random() < 0.4:
-                found.append(replace(copy, instance=copy.instance + len(self.nodes)))
         if service.replicas_per_node > 1:
+            found += [copy for copy in found if self.draw.random() < 0.4]
             found = [replace(copy, instance=i) for i, copy in enumerate(found)]
         return self.promoted(service, found)
 

@@ -1,6 +1,6 @@
 """An independent judge of plans: nothing missing, nothing needless, safe in every order the graph allows.
 
-It shares no policy with the planner, only what a definition's digest is and when a condition holds. It reads the intent and the facts in their own words, works out from
+It shares no code with the planner. It reads the intent and the facts in their own words, works out from
 them what may be touched and what must hold, and holds the plan and its placement against that. Every
 plan passes here before it is shown or carried out; a violation is a bug of the planner.
 
@@ -16,7 +16,6 @@ before it, and nothing else may be assumed.
 
 from collections.abc import Iterator
 
-from reconciler.core.conditions import in_force
 from reconciler.core.verify.case import Case
 from reconciler.core.verify.disturbance import nothing_is_needless
 from reconciler.core.verify.order import needs_are_met, nothing_meets, turns_are_kept

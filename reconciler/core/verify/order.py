@@ -23,22 +23,20 @@ def needs_are_met(case: Case) -> Iterator[Violation]:
 
 
 def _begins_after(case: Case, need: Need, first: Track, then: Track) -> Iterator[Violation]:
-    others = [case.track(key) for key in need.any_of]
-    standing = {place for one in (first, *others) for place in one.standing()}
-    unsure = any(one.held for one in (first, *others)) or not need.symmetrical
+    suppliers = [first, *map(case.track, need.any_of)]
+    standing = {(one.name, place) for one in suppliers for place in one.standing()}
+    waited = [action for one in suppliers for action in one.begins.values()]
+    unsure = any(one.held for one in suppliers) or not need.symmetrical
     for place, begin in then.begins.items():
-        if begin.kind is ActionKind.MIGRATE and not need.required:
-            continue
-        here = list(first.begins_on(place[0]))
-        waited = [a for one in (first, *others) for a in one.begins.values()]
-        if need.every:
-            here = list(first.begins.values())
-        ready = all(case.before(one, begin) for one in here)
-        if ready and not here and need.required:
-            ready = _enough(case, need, begin, waited, len(standing))
-            ready = ready or (unsure and place in then.free)
-        elif ready and not here and not standing:
-            ready = all(case.before(one, begin) for one in first.begins.values())
+        if not need.required and any(case.before(begin, one) for one in waited):
+            continue  # something stronger has it the other way round
+        here = list(first.begins.values() if need.every else first.begins_on(place[0]))
+        ready = bool(need.any_of) or all(case.before(one, begin) for one in here)
+        if need.minimum is not None or need.any_of or not here:
+            enough = _enough(case, need, begin, waited, len(standing))
+            if not need.required:  # only the order of what happens anyway
+                enough = enough or all(case.before(one, begin) for one in waited)
+            ready = ready and (enough or (unsure and place in then.free and not waited))
         if not ready:
             law = "nothing starts before what it needs"
             yield Violation(law=law, detail=f"{begin.id}, {first}")
@@ -64,7 +62,10 @@ def _ends_before(case: Case, need: Need, first: Track, then: Track) -> Iterator[
                 continue
             if there in then.ends and _live(then.ends[there]):
                 continue  # the laws of live moves judge it
-            if not case.gone_before(then, there, end):
+            gone = case.gone_before(then, there, end)
+            if not need.required:  # or something stronger has it the other way round
+                gone = gone or case.before(end, then.ends[there])
+            if not gone:
                 law = "nothing stops before what needs it"
                 yield Violation(law=law, detail=f"{end.id}, {then} on {there[0]}")
 

@@ -55,6 +55,8 @@ class Permits:
         for ticket in intent.tickets:
             for name in facts.members(ticket.service):
                 self._tickets[name].append(ticket)
+        self._led = {str(name) for group in intent.groups for name in group.members[1:]}
+        """Members that are promoted with their group, as the first of them is fit."""
         held = {t.ticket for t in case.observed.tickets if t.granted and not t.standby}
         self._held = held
         self._lonely = not case.observed.quorate and intent.on_quorum_loss is not OnLoss.IGNORE
@@ -197,6 +199,7 @@ class Permits:
     def _fit(self, name: str, node: str) -> str | None:
         # What is promoted stays so while nobody says a word: silence is no reason to disturb it.
         total, asked = 0, self._case.track((name, True)).runs_on(node)
+        asked = asked or name in self._led
         for score in self._case.observed.promotion_scores:
             if score.service == name and score.node == node:
                 total, asked = total + score.score, True

@@ -127,5 +127,6 @@ def fence_laws(case: Case) -> Iterator[Violation]:
     for node, cause in facts.causes.items():
         if node in case.fences or facts.nodes[node].maintenance or not facts.may_fence(node):
             continue
-        if facts.states[node].liveness is not Liveness.DOWN:
+        state = facts.states[node]
+        if state.liveness is not Liveness.DOWN or state.condemned:
             yield Violation(law="what may still act is fenced", detail=f"{node}: {cause}")

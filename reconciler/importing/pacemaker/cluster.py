@@ -104,7 +104,7 @@ def read_node_bodies(
                 cib.origin(node.element),
             )
             continue
-        context = Context(node={"#uname": node.name, "#id": node.element.id, "#kind": "cluster"})
+        context = Context(node=node.built_in)
         permanent = pairs(node.element, "instance_attributes", context, cib)
         body: dict[str, Value] = {"address": _address(node.name)}
         if labels := labels_of(permanent):
@@ -117,6 +117,13 @@ def read_node_bodies(
         for flag in ("standby", "maintenance"):
             if truth(permanent.get(flag, ""), default=False):
                 body[flag] = True
+        if node.maintenance and "maintenance" not in body:
+            body["maintenance"] = True
+            notes.changed(
+                f'"{node.name}" is in maintenance until it boots again. What is written holds until it is '
+                "taken out.",
+                cib.origin(node.state or node.element),
+            )
         found[node.name] = body
     return found
 

@@ -155,9 +155,8 @@ class Locations:
         parameters = owner.parameters if isinstance(owner, Primitive) else {}
         found = {}
         for name, node in self._nodes.items():
-            known = {"#uname": name, "#id": node.element.id, "#kind": "cluster"}
             context = Context(
-                node={**known, **node.attributes},
+                node={**node.built_in, **node.attributes},
                 parameters=parameters,
                 meta=owner.meta,
                 captured=captured,

@@ -15,6 +15,7 @@ from reconciler.importing.pacemaker.settings import Options, pairs
 from reconciler.importing.pacemaker.words import duration_ms, truth
 
 _REMOTE: Final = "remote"
+_SITE: Final = "#site-name"
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -24,6 +25,8 @@ class Standing:
     name: str
     element: Element
     state: Element | None = None
+    built_in: dict[str, str] = field(default_factory=dict)
+    """What rules know of any node: `#uname` and its kin."""
     attributes: Mapping[str, str] = field(default_factory=dict)
     """Permanent and transient ones; of the same name the transient one counts."""
     online: bool = False
@@ -50,9 +53,17 @@ def read_nodes(cib: Cib, options: Options) -> tuple[Standing, ...]:
         if not name or name in standings or element.get("type").lower() == _REMOTE:
             continue
         state = _state_of(element, cib)
+        known = _built_in(element, cib, options)
         standing = Standing(
-            name=name, element=element, state=state, attributes=_attributes(element, state, cib)
+            name=name,
+            element=element,
+            state=state,
+            built_in=known,
+            attributes=_attributes(element, state, known, cib),
         )
+        if not standing.attributes.get(_SITE):
+            sites = (standing.attributes.get("site-name"), known.get("#cluster-name"))
+            standing.built_in |= {_SITE: site for site in sites[::-1] if site}
         if state is None:
             standing.unclean = "it was never seen, and anything may run there" if unseen else ""
         elif element.get("type").lower() != "ping":
@@ -76,9 +87,22 @@ def _state_of(element: Element, cib: Cib) -> Element | None:
     return found
 
 
-def _attributes(element: Element, state: Element | None, cib: Cib) -> dict[str, str]:
-    name = element.get("uname", "id")
-    known = {"#uname": name, "#id": element.id, "#kind": "cluster"}
+def _built_in(element: Element, cib: Cib, options: Options) -> dict[str, str]:
+    """What rules know of any node."""
+    decides = bool(element.id) and element.id == cib.root.get("dc-uuid")
+    found = {
+        "#uname": element.get("uname", "id"),
+        "#id": element.id,
+        "#kind": "cluster",
+        "#is_dc": "true" if decides else "false",
+    }
+    cluster = options.text("cluster-name")
+    return found | {"#cluster-name": cluster} if cluster else found
+
+
+def _attributes(
+    element: Element, state: Element | None, known: dict[str, str], cib: Cib
+) -> dict[str, str]:
     found = pairs(element, "instance_attributes", Context(node=known), cib)
     transient = state.first("transient_attributes") if state else None
     if transient is None:

@@ -19,7 +19,11 @@ _POLICIES = ("fence", "freeze", "demote", "stop")
 def read_tickets(
     cib: Cib, targets: Targets, notes: Notes, *, fenced: bool
 ) -> Iterator[dict[str, Value]]:
-    """Every ticket rule of a CIB, as it stands in the file."""
+    """Every ticket rule of a CIB, as it stands in the file.
+
+    Of several rules of one resource and one ticket, what the later ones say of its loss is left out.
+    """
+    known: set[tuple[str, str, str]] = set()
     for element in cib.section("constraints").all("rsc_ticket"):
         ticket, origin = element.get("ticket"), cib.origin(element)
         if not is_name(ticket):
@@ -36,7 +40,14 @@ def read_tickets(
                     "never has.",
                     origin,
                 )
+            elif (ticket, target.name, narrowed := str(settings.get("role"))) in known:
+                notes.left_out(
+                    f'"{target.name}" needs the ticket "{ticket}" already. What the rule "{element.id}" says of '
+                    "its loss is left out.",
+                    origin,
+                )
             else:
+                known.add((ticket, target.name, narrowed))
                 yield {"ticket": ticket, "service": target.name, **settings}
 
 

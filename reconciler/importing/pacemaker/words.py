@@ -16,17 +16,14 @@ _DURATION_MAX_MS: Final = 366 * 86_400_000
 
 _TRUE = frozenset({"true", "on", "yes", "y", "1"})
 _FALSE = frozenset({"false", "off", "no", "n", "0"})
-_UNITS_MS: Final = {
-    "": 1000,
-    "s": 1000,
-    "sec": 1000,
-    "ms": 1,
-    "msec": 1,
-    "m": 60_000,
-    "min": 60_000,
-    "h": 3_600_000,
-    "hr": 3_600_000,
-}
+_UNITS_US: Final = (
+    ("ms", 1_000),
+    ("us", 1),
+    ("s", 1_000_000),
+    ("m", 60_000_000),
+    ("h", 3_600_000_000),
+)
+"""Units by how they begin; the first that fits counts."""
 _ROLES: Final = {
     "started": "started",
     "stopped": "stopped",
@@ -35,19 +32,16 @@ _ROLES: Final = {
     "slave": "unpromoted",
     "unpromoted": "unpromoted",
 }
-_ISO = re.compile(
-    r"P(?:(?P<years>\d+)Y)?(?:(?P<months>\d+)M)?(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
-    r"(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)S)?)?"
-)
+_ISO_PART = re.compile(r"T|(?P<amount>[0-9]{1,12})(?P<unit>[YMWDHS])")
 _ISO_UNITS_S: Final = {
-    "years": 365 * 86_400,
-    "months": 30 * 86_400,
-    "weeks": 7 * 86_400,
-    "days": 86_400,
-    "hours": 3_600,
-    "minutes": 60,
-    "seconds": 1,
+    "Y": 365 * 86_400,
+    "M": 30 * 86_400,
+    "W": 7 * 86_400,
+    "D": 86_400,
+    "H": 3_600,
+    "S": 1,
 }
+_ISO_MINUTE_S: Final = 60
 
 
 def truth(text: str, *, default: bool) -> bool:
@@ -80,17 +74,31 @@ def integer(text: str, default: int = 0) -> int:
 def duration_ms(text: str, default_ms: int = 0) -> Millis:
     """A duration: a number with a unit (seconds without one), or ISO 8601."""
     word = text.strip()
-    if word.upper().startswith("P"):
-        iso = _ISO.fullmatch(word.upper())
-        parts = iso.groupdict(default="0") if iso else {}
-        return Millis(sum(int(parts[name]) * _ISO_UNITS_S[name] for name in parts) * 1000)
-    found = re.match(r"\+?([0-9]{1,15})\s*([a-z]*)", word.lower())
+    if word.startswith("P"):
+        return Millis(_iso_s(word[1:]) * 1000)
+    found = re.match(r"([0-9]{1,15})[0-9.]*\s*(.*)", word.lower())
     if found is None:
         return Millis(default_ms)
-    if found[2] in {"us", "usec"}:
-        return Millis(int(found[1]) // 1000)
-    unit_ms = _UNITS_MS.get(found[2])
-    return Millis(default_ms if unit_ms is None else int(found[1]) * unit_ms)
+    unit_us = next((size for unit, size in _UNITS_US if (found[2] or "s").startswith(unit)), None)
+    return Millis(default_ms if unit_us is None else int(found[1]) * unit_us // 1000)
+
+
+def _iso_s(text: str) -> int:
+    """The seconds of an ISO 8601 duration: `T` tells minutes from months, and is not needed otherwise."""
+    total_s, place, timed = 0, 0, False
+    while place < len(text):
+        part = _ISO_PART.match(text, place)
+        if part is None:
+            return 0
+        if part["unit"] is None:
+            timed = True
+        else:
+            minutes = timed and part["unit"] == "M"
+            total_s += int(part["amount"]) * (
+                _ISO_MINUTE_S if minutes else _ISO_UNITS_S[part["unit"]]
+            )
+        place = part.end()
+    return total_s
 
 
 def role(text: str) -> str:

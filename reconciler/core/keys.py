@@ -5,7 +5,7 @@ plan where nothing else decides.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from reconciler.core.drift import Drift
 from reconciler.core.problem import Problem
@@ -28,8 +28,7 @@ _KINDS = {
 _OF_ROLE = {STOP: ActionKind.DEMOTE, START: ActionKind.PROMOTE}
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Key:
+class Key(NamedTuple):
     """An action before it has a name: rank, part and node by index; a fence has no part."""
 
     rank: int

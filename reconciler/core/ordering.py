@@ -43,9 +43,10 @@ def make_plan(problem: Problem, drift: Drift, because: Because) -> Plan:
         if not _reaches(before, before_it, after_it):
             _connect(before, before_it, after_it)
     order = _sorted(before)
-    for earlier, later in _turns_of_one(problem, order):
-        _connect(before, earlier, later)
-    order = _sorted(before)
+    if turns := tuple(_turns_of_one(problem, order)):
+        for earlier, later in turns:
+            _connect(before, earlier, later)
+        order = _sorted(before)
     _reduce(order, before)
     namer = Namer(problem, drift)
     return Plan(

@@ -179,9 +179,10 @@ class Because:
             yield from self._why_leave(v, leaving[0])
             return
         lost = [
-            state.name
-            for state in world.states
-            if state.liveness is Liveness.LOST and self._ran_on(v, state.name)
+            copy.node
+            for copy in world.found.get(world.services[v].name, ())
+            if copy.node in world.node_index
+            and world.states[world.node_index[copy.node]].liveness is Liveness.LOST
         ]
         if lost:
             text = f"{lost[0]} is lost, where {name} ran"
@@ -248,8 +249,8 @@ class Because:
     def _held(self, v: int) -> Iterator[Reason]:
         """Copies that stand in the way: on silent nodes, unknown, blocked."""
         world = self.problem.world
-        for copy in world.observed.copies:
-            if copy.service != world.services[v].name or copy.node not in world.node_index:
+        for copy in world.found.get(world.services[v].name, ()):
+            if copy.node not in world.node_index:
                 continue
             at = world.node_index[copy.node]
             if not world.copies[v].silent >> at & 1:
@@ -367,10 +368,6 @@ class Because:
 
     def _node(self, at: int) -> NodeName:
         return self.problem.world.node_names[at]
-
-    def _ran_on(self, v: int, node: NodeName) -> bool:
-        name = self.problem.world.services[v].name
-        return any(c.service == name and c.node == node for c in self.problem.world.observed.copies)
 
     def _failure(self, v: int, at: int) -> str:
         service = self.problem.world.services[v].name

@@ -77,6 +77,8 @@ class World:
     layers: Mapping[int, tuple[int, ...]]
     """First part of a service with several copies on a node to the parts of the further ones."""
     states: tuple[NodeState, ...]
+    found: Mapping[ServiceName, list[Copy]]
+    """The observed copies by service."""
     copies: tuple[Copies, ...]
     removed: tuple[Copy, ...]
     """Copies of services that the intent does not name, free to be stopped."""
@@ -144,6 +146,7 @@ def read_world(intent: Intent, observed: Observed) -> World:
         promotion=blueprint.promotion,
         layers=blueprint.layers,
         states=states,
+        found=by_service,
         copies=tuple(copies),
         removed=_removed(intent, by_service, compiled, modes),
         mishaps=mishaps,

@@ -1,6 +1,7 @@
 """What is on each node while a placement is made: copies, and the room they leave."""
 
 from dataclasses import dataclass
+from heapq import heapify, heapreplace
 
 from reconciler.core.problem import Variable
 from reconciler.core.world import Mask, bits
@@ -39,3 +40,13 @@ class Loads:
     def squares(self) -> int:
         """Level 4 of a placement: the less, the better balanced."""
         return sum(load * load for load in self.copies)
+
+    def least_squares(self, more: int, nodes: Mask) -> int:
+        """What level 4 comes to at least with so many copies more on these nodes."""
+        squares = self.squares()
+        even = [self.copies[at] for at in bits(nodes)]
+        heapify(even)
+        for _ in range(more if even else 0):
+            squares += 2 * even[0] + 1
+            heapreplace(even, even[0] + 1)
+        return squares

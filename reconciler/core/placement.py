@@ -15,14 +15,16 @@ from reconciler.core.problem import Problem, Variable
 from reconciler.core.relations import Link, Tie
 from reconciler.core.restarts import restart_cost, undisturbed
 from reconciler.core.search import Found, Search
+from reconciler.core.solve import Work, solve
 from reconciler.core.world import Mask, bits
 from reconciler.model.intent import Packing
 
-BUDGET = 200_000
-"""Work of one search, in links looked at."""
 BALANCE_BUDGET = 200_000
 BALANCE_WAYS_MAX = 20_000
 """Balance is settled exactly when the free services have no more ways than this; else greedily."""
+BALANCE_NODES_MAX = 6
+BALANCE_WAYS_FEW = 10**10
+"""The same on so few nodes, where an even spread is soon met, and nothing is left to look for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,7 @@ class _State:
     free: set[int] = field(default_factory=set)
     settled: set[int] = field(default_factory=set)
     """What a widened search has decided already, for several pieces at once."""
+    work: Work = field(default_factory=Work)
     gap: int = 0
     """How much more all that is not proven could be worth at most."""
 
@@ -206,7 +209,7 @@ def _visiting_order(problem: Problem, piece: set[int]) -> list[int]:
 
 def _settle(state: _State, piece: list[int]) -> None:
     """Search one piece; widen it until a bound or an exhaustive search proves the answer."""
-    found = _search(state, piece)
+    found = solve(state.problem, piece, state.chosen, state.loads, state.work).found
     if found is not None:
         _take(state, piece, found)
         if _relaxed(state, piece) <= found.worth:
@@ -225,15 +228,13 @@ def _search_wide(state: _State, wide: set[int]) -> None:
     for v, mask in before.items():
         state.loads.add(problem.variables[v], mask, -1)
         state.chosen[v] = 0
-    search = Search(problem, order, state.chosen, state.loads, budget=BUDGET)
     # Pieces that come later have nothing yet, which what is content may not bear.
     _retreat(problem, before, state.chosen)
-    incumbent = Found(chosen=before, worth=search.worth(before), squares=0)
-    better = search.run(incumbent) or incumbent
+    solved = solve(problem, order, state.chosen, state.loads, state.work, before)
+    better = solved.found or Found(chosen=before, worth=0, squares=0)
     _take(state, order, better)
     state.settled |= wide
-    if not better.proven:
-        state.gap += search.root - better.worth
+    state.gap += max(0, solved.bound - better.worth)
 
 
 def _retreat(problem: Problem, chosen: dict[int, Mask], others: dict[int, Mask]) -> None:
@@ -253,10 +254,6 @@ def _retreat(problem: Problem, chosen: dict[int, Mask], others: dict[int, Mask])
                     if lost and chosen.get(end, 0) & gone:
                         chosen[end] &= ~gone
                         lost, busy = 0, True
-
-
-def _search(state: _State, piece: list[int]) -> Found | None:
-    return Search(state.problem, piece, state.chosen, state.loads, budget=BUDGET).run()
 
 
 def _relaxed(state: _State, piece: list[int]) -> int:
@@ -302,11 +299,12 @@ def _balance(state: _State) -> None:
     problem = state.problem
     if problem.world.intent.packing is not Packing.COUNT:
         return
-    order = [v for piece in _pieces(problem, state.free) for v in piece]
+    order = [v for piece in _pieces(problem, state.free | state.settled) for v in piece]
+    few = len(problem.world.node_names) <= BALANCE_NODES_MAX
     ways = 1
     for v in order:
         ways *= problem.variables[v].candidates.bit_count() + 1
-        if ways > BALANCE_WAYS_MAX:
+        if ways > (BALANCE_WAYS_FEW if few else BALANCE_WAYS_MAX):
             return
     if not order:
         return

@@ -12,8 +12,9 @@ links looked at, never seconds, so that equal input gives equal output.
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cmp_to_key
+from functools import cmp_to_key, reduce
 from itertools import combinations, islice
+from operator import or_
 
 from reconciler.core.bonds import broken, relying, shared
 from reconciler.core.loads import Loads
@@ -44,7 +45,7 @@ class Found:
 
 
 @dataclass(slots=True)
-class _Narrowing:
+class Narrowing:
     """What an undecided variable may still do, given what is decided."""
 
     allowed: Mask
@@ -96,7 +97,7 @@ class Search:
         self._complete = True
         self._chosen: dict[int, Mask] = {}
         self._used: dict[int, int] = dict.fromkeys(problem.quotas, 0)
-        self._open = {v: _Narrowing(allowed=problem.variables[v].candidates) for v in order}
+        self._open = {v: Narrowing(allowed=problem.variables[v].candidates) for v in order}
         self._restarting = dependents_of(problem, order)
         self._links = {v: problem.links[v] for v in order}
         self._wish_links = {
@@ -123,6 +124,8 @@ class Search:
         self._total = sum(narrowing.bound for narrowing in self._open.values())
         self._total += sum(self._wish_bounds.values())
         self.root = self._total
+        self._due = 0
+        self._grounds = reduce(or_, (problem.variables[v].candidates for v in order), 0)
 
     def run(self, incumbent: Found | None = None) -> Found | None:
         """Search until nothing better can exist, or until the budget is spent.
@@ -130,6 +133,7 @@ class Search:
         Returns None when what is fixed leaves these variables no way at all.
         """
         self._best = incumbent
+        self._due = sum(self._loads.copies) + self._weigh(incumbent)
         reached = False
         stack = [self._frame(0)]
         while stack:
@@ -157,10 +161,24 @@ class Search:
             self._take_back(stack.pop())
         return self._result()
 
+    def _weigh(self, found: Found | None) -> int:
+        variables = self._problem.variables
+        chosen = found.chosen if found is not None else {}
+        return sum(variables[v].weight * mask.bit_count() for v, mask in chosen.items())
+
     def _result(self) -> Found | None:
         if self._best is None:
             return None
         return replace(self._best, proven=self._complete or self._best.worth >= self.root)
+
+    def narrowed(self, v: int) -> Narrowing:
+        """What a variable may do, given what all others outside of this search have chosen."""
+        return self._open[v]
+
+    @property
+    def restarts(self) -> bool:
+        """Whether a choice can make healthy copies restart where they are."""
+        return bool(self._restarting)
 
     # Bounds ---------------------------------------------------------------------------------------
 
@@ -170,7 +188,8 @@ class Search:
             return True
         if not self._balance or bound < best.worth:
             return False
-        squares = self._loads.squares()
+        # As much worth means as many copies: those to come are spread as evenly as can be.
+        squares = self._loads.least_squares(self._due - sum(self._loads.copies), self._grounds)
         return squares < best.squares or (
             squares == best.squares and best.moved > 0 and self._moved() < best.moved
         )
@@ -406,7 +425,7 @@ class Search:
             case Tie.AFTER:
                 self._narrow_after(link, v, chosen, narrowing)
 
-    def _narrow_after(self, link: Link, v: int, chosen: Mask, narrowing: _Narrowing) -> None:
+    def _narrow_after(self, link: Link, v: int, chosen: Mask, narrowing: Narrowing) -> None:
         variables = self._problem.variables
         if link.any_of:
             return  # told apart at the leaves: any of several will do

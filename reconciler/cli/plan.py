@@ -1,6 +1,6 @@
 """`reconcile plan`: show what would be done, from files and facts; change nothing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -140,8 +140,12 @@ def _facts(source: Source) -> _Facts | None:
 
 def _cold(intent: Intent) -> _Facts:
     from reconciler.core.cold import cold
+    from reconciler.runtime import clock
 
     observed = cold(intent)
+    if any(location.during for location in intent.locations):
+        now_ms = Millis(int(clock.utc().timestamp()) * 1000)
+        observed = replace(observed, clock_ahead_ms=now_ms)
     return _Facts(observed=observed, now_ms=observed.taken_at_ms)
 
 

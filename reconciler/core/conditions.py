@@ -4,6 +4,8 @@ A location that asks about attributes keeps those of its nodes that pass; one wh
 nothing; one that takes its score from an attribute becomes one location for each score. What comes out
 is an intent without any question left, which the planner reads like any other.
 
+Times of decisions count from a boot; `Observed.clock_ahead_ms` turns them into UTC, which all of `During` is.
+
 Law: the same intent, facts and time give the same locations; between `now_ms` and `wake_at_ms` no
 location begins or ends by time. Attributes are those that agents report, and labels where none does.
 Hours are those on the clock of the zone: one that the clock skips does not come, one that it repeats
@@ -62,7 +64,8 @@ def in_force(intent: Intent, observed: Observed, now_ms: Millis) -> Intent:
     if not any(location.conditional for location in intent.locations):
         return intent
     attributes = attributes_of(intent, observed)
-    counted = (narrowed(location, attributes, now_ms) for location in intent.locations)
+    utc_ms = Millis(now_ms + observed.clock_ahead_ms)
+    counted = (narrowed(location, attributes, utc_ms) for location in intent.locations)
     locations = tuple(one for found in counted for one in found)
     known = _remembered.get(id(intent))
     if known is not None and known[0] is intent and known[1].locations == locations:
@@ -74,15 +77,19 @@ def in_force(intent: Intent, observed: Observed, now_ms: Millis) -> Intent:
     return outcome
 
 
-def wake_at_ms(intent: Intent, now_ms: Millis) -> Millis | None:
+def wake_at_ms(intent: Intent, observed: Observed, now_ms: Millis) -> Millis | None:
     """When time alone may next change what `in_force` says; None: never."""
     times = {location.during for location in intent.locations if location.during is not None}
-    ends = (next_change_ms(during, now_ms) for during in times)
-    return min((end for end in ends if end is not None), default=None)
+    ahead_ms = observed.clock_ahead_ms
+    ends = (next_change_ms(during, Millis(now_ms + ahead_ms)) for during in times)
+    first_ms = min((end for end in ends if end is not None), default=None)
+    return None if first_ms is None else Millis(first_ms - ahead_ms)
 
 
-def turned(intent: Intent, before_ms: Millis, now_ms: Millis) -> tuple[str, ...]:
+def turned(intent: Intent, before: Observed, now: Observed) -> tuple[str, ...]:
     """Say in words which locations count now and did not before, or the other way round."""
+    before_ms = Millis(before.taken_at_ms + before.clock_ahead_ms)
+    now_ms = Millis(now.taken_at_ms + now.clock_ahead_ms)
     lines = []
     for rule in intent.locations:
         counts = rule.during is None or holds(rule.during, now_ms)
@@ -104,9 +111,9 @@ def attributes_of(intent: Intent, observed: Observed) -> Attributes:
     return known
 
 
-def narrowed(location: Location, attributes: Attributes, now_ms: Millis) -> tuple[Location, ...]:
+def narrowed(location: Location, attributes: Attributes, utc_ms: Millis) -> tuple[Location, ...]:
     """A location as it counts now: none, itself with fewer nodes, or one for each score."""
-    if location.during is not None and not holds(location.during, now_ms):
+    if location.during is not None and not holds(location.during, utc_ms):
         return ()
     nodes = chosen_nodes(location, attributes)
     if not location.score_attribute:
@@ -197,41 +204,41 @@ def _parts(text: str) -> list[int]:
 # Time ------------------------------------------------------------------------------------------------
 
 
-def holds(during: During, now_ms: Millis) -> bool:
+def holds(during: During, utc_ms: Millis) -> bool:
     """Whether it is that time."""
-    if during.from_ms is not None and now_ms < during.from_ms:
+    if during.from_ms is not None and utc_ms < during.from_ms:
         return False
-    if during.until_ms is not None and now_ms >= during.until_ms:
+    if during.until_ms is not None and utc_ms >= during.until_ms:
         return False
-    day, rest_ms = divmod(now_ms + _ahead_ms(during.zone, now_ms), _DAY_MS)
+    day, rest_ms = divmod(utc_ms + _ahead_ms(during.zone, utc_ms), _DAY_MS)
     if not during.hours:
         return _on_day(during, day)
     minute = rest_ms // _MINUTE_MS
     return any(_in_span(during, span, day, minute) for span in during.hours)
 
 
-def next_change_ms(during: During, now_ms: Millis) -> Millis | None:
+def next_change_ms(during: During, utc_ms: Millis) -> Millis | None:
     """When to look again: it holds, or does not, without a break until then. None: for ever.
 
     Shape: S hours cost at most 32 S^2.
     """
-    if during.until_ms is not None and now_ms >= during.until_ms:
+    if during.until_ms is not None and utc_ms >= during.until_ms:
         return None
-    if during.from_ms is not None and now_ms < during.from_ms:
+    if during.from_ms is not None and utc_ms < during.from_ms:
         return during.from_ms
     if not (during.months or during.days or during.weekdays or during.hours):
         return during.until_ms
-    holds_now, found = holds(during, now_ms), now_ms
-    for at_ms in _edges(during, now_ms):
+    holds_now, found = holds(during, utc_ms), utc_ms
+    for at_ms in _edges(during, utc_ms):
         found = at_ms
         if holds(during, at_ms) is not holds_now:
             break
     return found if during.until_ms is None else min(found, during.until_ms)
 
 
-def _ahead_ms(zone: Zone, now_ms: Millis) -> int:
+def _ahead_ms(zone: Zone, utc_ms: Millis) -> int:
     """How far the clocks of a zone are ahead of UTC."""
-    number = bisect_right(zone.changes, now_ms, key=itemgetter(0))
+    number = bisect_right(zone.changes, utc_ms, key=itemgetter(0))
     return 1000 * (zone.changes[number - 1][1] if number else zone.offset_s)
 
 
@@ -256,12 +263,12 @@ def _in_span(during: During, span: tuple[int, int], day: int, minute: int) -> bo
     return minute < end and _on_day(during, day - 1)
 
 
-def _edges(during: During, now_ms: Millis) -> Iterator[Millis]:
+def _edges(during: During, utc_ms: Millis) -> Iterator[Millis]:
     """Every instant ahead at which it may begin or end, in order, and last how far it was looked."""
-    last_ms = now_ms + LOOK_AHEAD_DAYS * _DAY_MS
+    last_ms = utc_ms + LOOK_AHEAD_DAYS * _DAY_MS
     minutes = sorted({0, *(minute % 1440 for span in during.hours for minute in span)})
-    turns = [at for at, _ in during.zone.changes if now_ms < at < last_ms]
-    for begin, end in _stretches(now_ms, turns, last_ms):
+    turns = [at for at, _ in during.zone.changes if utc_ms < at < last_ms]
+    for begin, end in _stretches(utc_ms, turns, last_ms):
         ahead_ms = _ahead_ms(during.zone, Millis(begin))
         first, last = (begin + ahead_ms) // _DAY_MS, (end + ahead_ms) // _DAY_MS
         for day in range(first, last + 1):

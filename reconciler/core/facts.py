@@ -90,12 +90,17 @@ class NodeReport:
     promotion_scores: tuple[PromotionScore, ...] = ()
 
 
+_UTC = Millis(0)
+"""How far UTC is ahead of itself."""
+
+
 def observe(
     nodes: Mapping[NodeName, NodeFacts],
     doubts: tuple[Doubt, ...],
     *,
     quorate: bool,
     now_ms: Millis,
+    clock_ahead_ms: Millis = _UTC,
 ) -> Observed:
     """Put together what is known of the whole cluster.
 
@@ -124,6 +129,7 @@ def observe(
         failures=tuple(sorted(failures, key=lambda failure: (failure.node, failure.service))),
         promotion_scores=tuple(sorted(scores, key=lambda score: (score.node, score.service))),
         quorate=quorate,
+        clock_ahead_ms=clock_ahead_ms,
     )
 
 

@@ -44,7 +44,7 @@ def reconcile(intent: Intent, observed: Observed, now_ms: Millis) -> Decision:
     return Decision(
         placement=_placement(problem, assignment, because),
         plan=make_plan(problem, drift, because),
-        wake_at_ms=_wake_at(world, rules, conditions.wake_at_ms(intent, now_ms)),
+        wake_at_ms=_wake_at(world, rules, conditions.wake_at_ms(intent, observed, now_ms)),
     )
 
 

@@ -139,3 +139,5 @@ class Observed:
     """A ticket that is not here is not held."""
     quorate: bool = True
     """Whether whoever took this hears a majority of the votes."""
+    clock_ahead_ms: Millis = field(default=Millis(0), compare=False)
+    """What turns the times here, which may count from a boot, into times since 1970 UTC."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from reconciler.core.conditions import asked
 from reconciler.model.ids import GroupName, NodeName, ServiceName
 from reconciler.model.intent import (
     Colocation,
@@ -144,11 +145,14 @@ def _member(service: Service, notes: dict[str, list[str]]) -> Member:
 def _note(location: Location, count: int) -> str:
     nodes = _places(location.nodes, count)
     role = f" when {location.role}" if location.role else ""
+    role += asked(location) + (" at times" if location.during else "")
     match location.strength:
         case Mandate.REQUIRED:
             return f"only on {nodes}{role}"
         case Mandate.FORBIDDEN:
             return f"never on {nodes}{role}"
+        case _ if location.score_attribute:
+            return f"on {nodes}{role} as {location.score_attribute} says"
         case score:
             word = "rather on" if score >= 0 else "rather not on"
             return f"{word} {nodes}{role} ({score:+})"

@@ -2,7 +2,8 @@
 
 Three clocks for three purposes. Decisions use `monotonic_ms`, which no operator and no time server can
 turn back, and which goes on counting while the machine is suspended: an order that was read after a long
-sleep has to look as old as it is. People get `stamp`. Certificates, and nothing else, use `utc`.
+sleep has to look as old as it is. People get `stamp`. Certificates use `utc`, and so do rules on hours and
+days, by `ahead_ms`.
 """
 
 import time
@@ -24,6 +25,11 @@ def monotonic_us() -> int:
 def utc() -> datetime:
     """Wall-clock time, for the validity of certificates."""
     return datetime.now(tz=UTC)  # noqa: TID251 - this is the clock
+
+
+def ahead_ms() -> Millis:
+    """How far wall-clock time since 1970 is ahead of `monotonic_ms`; changes when the clock is set."""
+    return Millis(time.clock_gettime_ns(time.CLOCK_REALTIME) // 1_000_000 - monotonic_ms())
 
 
 def stamp() -> str:

@@ -68,6 +68,8 @@ MEANS = control.Means(
 )
 HELLO_MS = 5_000
 STORE_RETRY_S = 0.5
+CLOCK_SET_MS = 1_000
+"""A wall clock that is this far off was set; rules on hours and days follow it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +184,7 @@ class Controller:
     # Deciding ------------------------------------------------------------------------------------
 
     async def _decide(self) -> None:
-        await self._take(control.Tick())
+        await self._take(control.ClockMoved(ahead_ms=clock.ahead_ms()))
         while True:
             await self._take(await self._events.get())
 
@@ -229,6 +231,7 @@ class Controller:
                         services=effect.services,
                         assigned=effect.assigned,
                         maintenance=effect.maintenance,
+                        devices=effect.devices,
                     ),
                 )
             case control.Order(node=node, step=step):
@@ -313,6 +316,8 @@ class Controller:
             seen = {one.node: one.liveness for one in view.judgements}
             changed = {n: now for n, now in seen.items() if self._seen.get(n) is not now}
             self._seen = seen
+            if abs(clock.ahead_ms() - self.state.clock_ahead_ms) > CLOCK_SET_MS:
+                self._events.put_nowait(control.ClockMoved(ahead_ms=clock.ahead_ms()))
             if changed:
                 self._log.info("nodes", **{str(n): now.value for n, now in changed.items()})
                 self._events.put_nowait(control.LivenessChanged(nodes=tuple(changed.items())))

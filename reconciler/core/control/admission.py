@@ -15,6 +15,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from reconciler.core import transition
+from reconciler.core.conditions import turned
 from reconciler.core.transition import Fate
 from reconciler.model.diagnostic import Severity
 from reconciler.model.intent import Intent, Service
@@ -172,7 +173,9 @@ def _stale(turn: Turn, request: ApplyRequested, observed: Observed) -> tuple[str
     if exact and held is not None:
         return (f"transition {held.number} is under way",)
     if request.saved is not None:
-        return turn.means.changes(request.saved.observed, observed)
+        seen = request.saved.observed
+        turns = turned(request.intent, seen, observed)
+        return (*turn.means.changes(seen, observed), *turns)
     if request.expect is not None and request.expect != turn.means.fingerprint(observed):
         return ("the facts are not those that the plan was made from",)
     return ()

@@ -52,6 +52,13 @@ class LivenessChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClockMoved:
+    """Time of day is this far ahead of the clock that decisions are made by: at the start, and when set."""
+
+    ahead_ms: Millis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepEnded:
     """An agent reported the result of an order. It does so again until that is acknowledged."""
 
@@ -121,6 +128,7 @@ Event = (
     | AgentDisconnected
     | ReportArrived
     | LivenessChanged
+    | ClockMoved
     | StepEnded
     | FenceEnded
     | IntentFound

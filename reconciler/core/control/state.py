@@ -147,6 +147,8 @@ class State:
     setback: Setback | None = None
     waiting: tuple[ApplyRequested, ...] = ()
     watchers: tuple[int, ...] = ()
+    clock_ahead_ms: Millis = Millis(0)
+    """What turns times here into times since 1970 UTC."""
     broken: str | None = None
     """Which law of ours does not hold: nothing is ordered on the strength of the present plan."""
     outranked: str | None = None

@@ -21,6 +21,7 @@ from .events import (
     AgentDisconnected,
     ApplyRequested,
     ClearRequested,
+    ClockMoved,
     Define,
     Effect,
     Event,
@@ -97,7 +98,7 @@ def step(
 # Taking in ---------------------------------------------------------------------------------------
 
 
-def _take(turn: Turn, event: Event) -> None:  # noqa: C901 - an arm per event
+def _take(turn: Turn, event: Event) -> None:  # noqa: C901, PLR0912 - an arm per event
     match event:
         case AgentConnected():
             _connected(turn, event)
@@ -121,6 +122,8 @@ def _take(turn: Turn, event: Event) -> None:  # noqa: C901 - an arm per event
             turn.change(watchers=tuple(w for w in turn.state.watchers if w != request))
         case ClearRequested():
             _clear(turn, event)
+        case ClockMoved(ahead_ms=ahead_ms):
+            turn.change(clock_ahead_ms=ahead_ms, planned=None)  # other locations may count now
         case Tick():
             pass
         case _:

@@ -83,7 +83,13 @@ def observe_state(state: State, now_ms: Millis) -> Observed:
     """Everything that is known of the cluster; nodes of the accepted intent are in it, heard or not."""
     listed = state.accepted.intent.nodes if state.accepted else ()
     nodes = {node.name: NodeFacts(name=node.name) for node in listed} | dict(state.nodes)
-    return observe(nodes, state.ledger.doubts, quorate=state.quorate, now_ms=now_ms)
+    return observe(
+        nodes,
+        state.ledger.doubts,
+        quorate=state.quorate,
+        now_ms=now_ms,
+        clock_ahead_ms=state.clock_ahead_ms,
+    )
 
 
 def put(mapping: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:

@@ -27,14 +27,15 @@ def at_present(intent: Intent, observed: Observed, now_ms: Millis) -> Intent:
     known: dict[str, dict[str, str]] = {node.name: dict(node.labels) for node in intent.nodes}
     for state in observed.nodes:
         known.setdefault(state.name, {}).update(state.attributes)
-    plain = (one for rule in intent.locations for one in _plain(rule, known, now_ms))
+    utc_ms = Millis(now_ms + observed.clock_ahead_ms)
+    plain = (one for rule in intent.locations for one in _plain(rule, known, utc_ms))
     return replace(intent, locations=tuple(plain))
 
 
 def _plain(
-    rule: Location, known: Mapping[str, Mapping[str, str]], now_ms: Millis
+    rule: Location, known: Mapping[str, Mapping[str, str]], utc_ms: Millis
 ) -> Iterator[Location]:
-    if rule.during and not _is_time(rule.during, now_ms):
+    if rule.during and not _is_time(rule.during, utc_ms):
         return
     nodes = tuple(
         node
@@ -95,13 +96,13 @@ def _points(text: str) -> int:
     return min(max(int(text), -_MOST), _MOST) if whole else 0
 
 
-def _is_time(during: During, now_ms: Millis) -> bool:
-    begin = now_ms if during.from_ms is None else during.from_ms
-    end = now_ms + 1 if during.until_ms is None else during.until_ms
-    if not begin <= now_ms < end:
+def _is_time(during: During, utc_ms: Millis) -> bool:
+    begin = utc_ms if during.from_ms is None else during.from_ms
+    end = utc_ms + 1 if during.until_ms is None else during.until_ms
+    if not begin <= utc_ms < end:
         return False
-    ahead_s = [during.zone.offset_s, *(s for at, s in during.zone.changes if at <= now_ms)][-1]
-    clock = _START + timedelta(milliseconds=now_ms, seconds=ahead_s)
+    ahead_s = [during.zone.offset_s, *(s for at, s in during.zone.changes if at <= utc_ms)][-1]
+    clock = _START + timedelta(milliseconds=utc_ms, seconds=ahead_s)
     minute = clock.hour * 60 + clock.minute
     for start, end_minute in during.hours or ((0, _DAY),):
         length = (end_minute - start) % _DAY or _DAY

@@ -4,9 +4,11 @@ A bug report is a file: whoever has the intent and this can plan exactly what th
 that nobody knows is refused rather than ignored, since a mistyped `copies` would say that nothing runs.
 """
 
+import dataclasses
 import re
 from collections.abc import Hashable, Iterable
-from typing import Any
+from types import GenericAlias
+from typing import Any, Final, get_args, get_type_hints
 
 import msgspec
 
@@ -34,13 +36,7 @@ def read(data: bytes) -> Observed:
     Errors: `Corrupt`, saying what is wrong in words for an operator.
     """
     observed = canonical.load(data, Observed)
-    raw = msgspec.json.decode(data)
-    version = raw.pop("version", VERSION)
-    if version != VERSION:
-        raise Corrupt(f"version {version!r} of this format is not known here; {VERSION} is")
-    unknown = _unknown(raw, msgspec.to_builtins(observed), "")
-    if unknown:
-        raise Corrupt(f"unknown key {unknown}")
+    _check_keys(data, observed)
     _check_names(observed)
     _check_times(observed)
     _once((state.name for state in observed.nodes), "node")
@@ -62,6 +58,44 @@ def schema() -> dict[str, Any]:
     }
 
 
+def _check_keys(data: bytes, observed: Observed) -> None:
+    """Refuse keys that nobody knows: quickly, since there are none, or slowly to say which."""
+    try:
+        found: Any = msgspec.json.decode(data, type=_KEYS)
+        if found.version == VERSION:
+            return
+    except msgspec.ValidationError:
+        pass
+    raw = msgspec.json.decode(data)
+    version = raw.pop("version", VERSION)
+    if version != VERSION:
+        raise Corrupt(f"version {version!r} of this format is not known here; {VERSION} is")
+    unknown = _unknown(raw, msgspec.to_builtins(observed), "")
+    if unknown:
+        raise Corrupt(f"unknown key {unknown}")
+
+
+def _keys_of(kind: type, **more: object) -> type[msgspec.Struct]:
+    """A type with the keys of a dataclass, and of those within, that refuses others and any value goes."""
+    hints = get_type_hints(kind)
+    fields: list[tuple[str, Any, Any]] = [
+        (each.name, _inner_keys(hints[each.name]), None) for each in dataclasses.fields(kind)
+    ]
+    fields += [(name, Any, usual) for name, usual in more.items()]
+    return msgspec.defstruct(f"{kind.__name__}Keys", fields, forbid_unknown_fields=True)
+
+
+def _inner_keys(hint: Any) -> Any:  # noqa: ANN401 - any annotation
+    match get_args(hint):
+        case (inner, *_) if dataclasses.is_dataclass(inner) and isinstance(inner, type):
+            return GenericAlias(list, (_keys_of(inner),))
+        case _:
+            return msgspec.Raw
+
+
+_KEYS: Final = _keys_of(Observed, version=VERSION)
+
+
 def _unknown(given: object, known: object, path: str) -> str | None:
     match given, known:
         case dict(), dict():
@@ -78,11 +112,12 @@ def _unknown(given: object, known: object, path: str) -> str | None:
 
 
 def _check_names(observed: Observed) -> None:
-    names: list[str] = [state.name for state in observed.nodes]
-    names += [name for state in observed.nodes for name in state.probed]
-    names += [name for copy in observed.copies for name in (copy.service, copy.node)]
-    names += [name for each in observed.failures for name in (each.service, each.node)]
-    for name in names:
+    names: set[str] = {state.name for state in observed.nodes}
+    names.update(*(state.probed for state in observed.nodes))
+    names.update(copy.service for copy in observed.copies)
+    names.update(copy.node for copy in observed.copies)
+    names.update(name for each in observed.failures for name in (each.service, each.node))
+    for name in sorted(names):
         if not _NAME.fullmatch(name):
             raise Corrupt(f"{name[:80]!r} is not a name (letters, digits, `_`, `.`, `-`)")
 

@@ -4,7 +4,7 @@ Shape: one pass over copies, seats and actions; ancestors as bits of integers.
 """
 
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from functools import cached_property
 from graphlib import TopologicalSorter
 from typing import TypeVar
@@ -22,6 +22,9 @@ from reconciler.model.plan import Action, ActionKind, Plan
 _BEGINS = (ActionKind.START, ActionKind.PROMOTE)
 _ENDS = (ActionKind.STOP, ActionKind.DEMOTE)
 _ROLES = (ActionKind.PROMOTE, ActionKind.DEMOTE)
+
+_LINKS: dict[int, tuple[Intent, Links]] = {}
+"""The links of the intent that was judged last: they follow from it alone."""
 
 _Where = TypeVar("_Where", bound=Hashable)
 
@@ -53,9 +56,9 @@ class Case:
         self._numbered = self._number()
         for copy in observed.copies:
             self._sort(copy)
-        for name, service in self.services.items():
-            if service.replicas == 1:
-                self._multiple(name, service)
+        for track in list(self.tracks.values()):
+            if len(track.free) > 1 and track.service is not None and track.service.replicas == 1:
+                self._multiple(track, track.service)
         if any(track.held for track in self.tracks.values()):
             self._hold_suppliers()
         for action in plan.actions:
@@ -103,11 +106,10 @@ class Case:
         if copy.role is Role.PROMOTED and service is not None and service.promotable:
             _by_fate(self._open((name, True)), fate)[place] = copy
 
-    def _multiple(self, name: str, service: Service) -> None:
-        track = self.tracks.get((name, False))
-        whole = [] if track is None else [c for c in track.free.values() if not remains(c)]
-        if track is None or len(whole) < 2:  # noqa: PLR2004 - more than one
+    def _multiple(self, track: Track, service: Service) -> None:
+        if track.promoted or sum(not remains(copy) for copy in track.free.values()) <= 1:
             return
+        name = track.name
         if service.multiple_active is MultipleActive.BLOCK:
             for one in (track, self._open((name, True))):
                 one.held |= one.free
@@ -177,6 +179,18 @@ class Case:
             seats = self._open((name, True)).seats
             seats[node] = seats.get(node, 0) + 1
 
+    @cached_property
+    def busy(self) -> frozenset[Key]:
+        """Tracks on which something begins, ends, or is ended by a fence."""
+        return frozenset(
+            key for key, track in self.tracks.items() if track.begins or track.ends or track.doomed
+        )
+
+    @cached_property
+    def acting(self) -> tuple[Track, ...]:
+        """Tracks on which the plan acts."""
+        return tuple(t for t in self.tracks.values() if t.begins or t.ends)
+
     # Definitions ------------------------------------------------------------------------------------
 
     def changed(self, copy: Copy) -> bool:
@@ -206,13 +220,21 @@ class Case:
     def _reach(self) -> Mapping[ActionId, int]:
         """What is surely over when an action begins, as bits."""
         found: dict[ActionId, int] = {}
-        order = TopologicalSorter({a.id: a.after for a in self.plan.actions}).static_order()
-        for name in order:
+        place = self._order
+        for action in self._sorted():
             reached = 0
-            for earlier in self.actions[name].after:
-                reached |= found[earlier] | 1 << self._order[earlier]
-            found[name] = reached
+            for earlier in action.after:
+                reached |= found[earlier] | 1 << place[earlier]
+            found[action.id] = reached
         return found
+
+    def _sorted(self) -> Iterable[Action]:
+        """The actions, each after all that it comes after: as they stand, if they stand so."""
+        place = self._order
+        if all(place[one] < place[a.id] for a in self.plan.actions for one in a.after):
+            return self.plan.actions
+        order = TopologicalSorter({a.id: a.after for a in self.plan.actions}).static_order()
+        return (self.actions[name] for name in order)
 
     def before(self, earlier: Action, later: Action) -> bool:
         """Whether every order the graph allows has the one over before the other begins."""
@@ -234,7 +256,11 @@ class Case:
     @cached_property
     def links(self) -> Links:
         """What services have to do with one another."""
-        return Links(self.intent, self.services)
+        kept = _LINKS.get(id(self.intent))
+        if kept is None or kept[0] is not self.intent:
+            _LINKS.clear()
+            kept = _LINKS[id(self.intent)] = self.intent, Links(self.intent, self.services)
+        return kept[1]
 
     def zone(self, attribute: str, node: str) -> str:
         """Where a node counts as being, for constraints by label."""

@@ -18,6 +18,8 @@ def nothing_is_needless(case: Case) -> Iterator[Violation]:
         if track.service is None or not track.free:
             continue
         for place, copy in track.free.items():
+            if not track.promoted and (copy.digest is not None or track.name in case.reloads):
+                yield from _reload(case, track, place, copy)
             rises = place in track.rising and place in track.begins and place not in track.ends
             stays = place not in track.ends and place[0] in track.seats and not rises
             again = place in track.ends and place in track.begins
@@ -30,7 +32,6 @@ def nothing_is_needless(case: Case) -> Iterator[Violation]:
             if again and not (spoilt or place in may.get(key, ())):
                 law = "no healthy copy restarts without need"
                 yield Violation(law=law, detail=f"{track} on {place[0]}")
-    yield from _reloads(case)
     yield from _probes(case)
 
 
@@ -48,13 +49,15 @@ def _fallen(case: Case) -> tuple[Places, Places]:
     must: Places = {}
     may: Places = {}
     for need in case.links.needs:
-        if not need.required or not need.symmetrical:
+        if need.first not in case.busy or not need.required or not need.symmetrical:
             continue
-        first, then = case.track(need.first), case.track(need.then)
-        if not then.free or not (first.begins or first.ends or first.doomed):
+        then, others = case.track(need.then), [case.track(key) for key in need.any_of]
+        if not then.free or any(one.held or next(one.standing(), None) for one in others):
             continue
+        first = case.track(need.first)
+        standing = [there[0] for there in first.standing()]
         for place in then.free:
-            sure, perhaps = _falls(case, need, place)
+            sure, perhaps = _falls(need, first, standing, place)
             if sure:
                 must.setdefault(need.then, set()).add(place)
             if perhaps:
@@ -62,45 +65,28 @@ def _fallen(case: Case) -> tuple[Places, Places]:
     return must, may
 
 
-def _falls(case: Case, need: Need, place: Place) -> tuple[bool, bool]:
+def _falls(need: Need, first: Track, standing: list[str], place: Place) -> tuple[bool, bool]:
     """Whether a copy of `then` at this place must restart, and whether it may."""
-    first = case.track(need.first)
-    others = [case.track(key) for key in need.any_of]
-    if any(one.held or next(one.standing(), None) for one in others):
-        return False, False
-    standing = [there[0] for there in first.standing()]
+    node = place[0]
     if need.every and any(a.kind is not ActionKind.MIGRATE for a in first.begins.values()):
         return True, True
-    node = place[0]
     if need.minimum is not None:
         return False, len(standing) < need.minimum
     if not need.every and (first.seats.get(node) or first.held_on(node)):
         broken = node not in standing and not first.held_on(node)
         return broken, broken
-    if first.held:
-        return False, False
-    return not standing, not standing
+    gone = not first.held and not standing
+    return gone, gone
 
 
-def _reloads(case: Case) -> Iterator[Violation]:
+def _reload(case: Case, track: Track, place: Place, copy: Copy) -> Iterator[Violation]:
     """What runs on with other settings takes them over, where it can, and nothing else does."""
-    for track in case.tracks.values():
-        if track.promoted or track.service is None or not track.free:
-            continue
-        reloads = case.reloads.get(track.name, {})
-        for place, copy in track.free.items():
-            mends = (
-                place not in track.rising
-                and copy.digest is not None
-                and case.changed(copy)
-                and case.reloadable(copy)
-            )
-            if place in reloads and not mends:
-                law = "a reload takes over what a reload can"
-                yield Violation(law=law, detail=reloads[place].id)
-            elif mends and place not in reloads and place not in track.ends:
-                law = "what a reload mends is reloaded"
-                yield Violation(law=law, detail=f"{track} on {place[0]}")
+    reload = case.reloads.get(track.name, {}).get(place)
+    mends = place not in track.rising and case.changed(copy) and case.reloadable(copy)
+    if reload is not None and not mends:
+        yield Violation(law="a reload takes over what a reload can", detail=reload.id)
+    elif mends and reload is None and place not in track.ends:
+        yield Violation(law="what a reload mends is reloaded", detail=f"{track} on {place[0]}")
 
 
 def _probes(case: Case) -> Iterator[Violation]:

@@ -15,6 +15,8 @@ from reconciler.model.plan import Action, ActionKind
 def needs_are_met(case: Case) -> Iterator[Violation]:
     """What needs another begins after it and ends before it."""
     for need in case.links.needs:
+        if need.first not in case.busy and need.then not in case.busy:
+            continue
         first, then = case.track(need.first), case.track(need.then)
         if then.begins and (first.begins or need.required):
             yield from _begins_after(case, need, first, then)
@@ -105,7 +107,7 @@ def turns_are_kept(case: Case) -> Iterator[Violation]:
                 if not (case.before(act, another) or case.before(another, act)):
                     law = "what may not happen at once does not"
                     yield Violation(law=law, detail=f"{act.id}, {another.id}")
-    for track in case.tracks.values():
+    for track in case.acting:
         if track.service is not None and track.service.ordered and not track.promoted:
             for act, another in combinations(track.acts, 2):
                 if not (case.before(act, another) or case.before(another, act)):
@@ -127,6 +129,8 @@ def _turn(case: Case, turn: Turn) -> Iterator[Violation]:
 def nothing_meets(case: Case) -> Iterator[Violation]:
     """What may not be in one place is not there at any step."""
     for rule in case.links.apart:
+        if rule.one not in case.busy and rule.other not in case.busy:
+            continue
         one, other = case.track(rule.one), case.track(rule.other)
         if rule.unpromoted:
             continue  # a role may change under it: the placement is judged, its steps are not

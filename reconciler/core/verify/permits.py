@@ -23,7 +23,7 @@ from reconciler.model.observed import Failure, Liveness
 
 def starts_are_allowed(case: Case, permits: "Permits") -> Iterator[Violation]:
     """Nothing starts, arrives or is promoted where it may not be."""
-    for track in case.tracks.values():
+    for track in case.acting:
         if track.begins and track.service is not None:
             ask = permits.role if track.promoted else permits.seat
             for place, begin in track.begins.items():
@@ -55,6 +55,9 @@ class Permits:
         for ticket in intent.tickets:
             for name in facts.members(ticket.service):
                 self._tickets[name].append(ticket)
+        self._said: dict[tuple[str, str], int] = {
+            (s.service, s.node): s.score for s in case.observed.promotion_scores
+        }
         self._led = {str(name) for group in intent.groups for name in group.members[1:]}
         """Members that are promoted with their group, as the first of them is fit."""
         held = {t.ticket for t in case.observed.tickets if t.granted and not t.standby}
@@ -62,8 +65,26 @@ class Permits:
         self._lonely = not case.observed.quorate and intent.on_quorum_loss is not OnLoss.IGNORE
         self._strict = intent.negative_scores is NegativeScores.FORBID
 
+    @cached_property
+    def _plain(self) -> frozenset[str]:
+        """Services that nothing keeps off any node but the nodes themselves."""
+        if self._lonely or (self._strict and any(self._health.values())):
+            return frozenset()
+        stopped, often = self._case.facts.stopped, self._case.too_many
+        special = {*self._rules, *self._failures, *self._tickets, *stopped, *often}
+        if self._strict:
+            special |= {name for name, _ in self._company}
+        return frozenset(
+            s.name
+            for s in self._case.services.values()
+            if s.enabled and not s.maintenance and s.managed and s.name not in special
+        )
+
     def seat(self, name: str, node: str) -> str | None:
         """The law that a copy there would break; None if it may be there."""
+        return self._closed.get(node) if name in self._plain else self._special(name, node)
+
+    def _special(self, name: str, node: str) -> str | None:
         service = self._case.services.get(name)
         if service is None:
             return "only what the intent names is started"
@@ -168,15 +189,19 @@ class Permits:
     def _total(self, service: Service, node: str) -> int:
         """The scores of a copy there, with what company adds and what staying is worth."""
         case, name = self._case, service.name
-        total = case.facts.health(node)
+        total = self._health[node] + self._company.get((name, node), 0)
         for rule in self._rules.get(name, ()):
             whole = case.facts.members(rule.service)
             counted = isinstance(rule.strength, int) and node in rule.nodes and whole[0] == name
             if counted and rule.role is not Role.PROMOTED:
                 total += int(rule.strength)
-        if case.track((name, False)).runs_on(node):
+        if total < 0 and case.track((name, False)).runs_on(node):
             total += service.stickiness
-        return total + self._company.get((name, node), 0)
+        return total
+
+    @cached_property
+    def _health(self) -> dict[str, int]:
+        return {node: self._case.facts.health(node) for node in self._case.facts.states}
 
     @cached_property
     def _company(self) -> dict[tuple[str, str], int]:
@@ -198,11 +223,10 @@ class Permits:
 
     def _fit(self, name: str, node: str) -> str | None:
         # What is promoted stays so while nobody says a word: silence is no reason to disturb it.
-        total, asked = 0, self._case.track((name, True)).runs_on(node)
-        asked = asked or name in self._led
-        for score in self._case.observed.promotion_scores:
-            if score.service == name and score.node == node:
-                total, asked = total + score.score, True
+        said = self._said.get((name, node))
+        asked = said is not None or name in self._led
+        asked = asked or self._case.track((name, True)).runs_on(node)
+        total = said or 0
         for rule in self._rules.get(name, ()):
             if rule.role is Role.PROMOTED and node in rule.nodes:
                 asked = True

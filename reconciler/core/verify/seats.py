@@ -31,6 +31,8 @@ def _count(track: Track) -> Iterator[Violation]:
         return
     wanted = service.promoted if track.promoted else service.replicas
     held = len(track.held)
+    if not held and len(seats) == 1 and wanted != 0 and 1 in seats.values():
+        return
     if wanted is not None and sum(seats.values()) + _unsure(track) > max(wanted, held):
         yield Violation(law="no more copies than wanted", detail=str(track))
     most = 1 if track.promoted else service.replicas_per_node

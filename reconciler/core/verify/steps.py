@@ -17,7 +17,7 @@ _SUBSETS_OF_MAX = 8
 
 def one_holder(case: Case, permits: Permits) -> Iterator[Violation]:
     """At no step of any order are there more copies than wanted, counting those that may be."""
-    for track in case.tracks.values():
+    for track in case.acting:
         if not track.begins or track.service is None:
             continue
         wanted = track.service.promoted if track.promoted else track.service.replicas
@@ -64,7 +64,7 @@ def _unknown_holders(
 
 def probed_first(case: Case) -> Iterator[Violation]:
     """A copy comes only where, and if exclusive only when everywhere, somebody has looked for one."""
-    for track in case.tracks.values():
+    for track in case.acting:
         if track.promoted or not track.begins or track.service is None:
             continue
         exclusive = track.service.safety is Safety.EXCLUSIVE
@@ -85,9 +85,11 @@ def probed_first(case: Case) -> Iterator[Violation]:
 
 def live_moves(case: Case) -> Iterator[Violation]:
     """Only the one healthy copy of a service moves live, and what it needs stays until it has."""
-    for action in case.plan.actions:
-        if action.kind is ActionKind.MIGRATE and action.service is not None:
-            yield from _live_move(case, action)
+    moves = [a for a in case.plan.actions if a.kind is ActionKind.MIGRATE and a.service]
+    if not moves:
+        return
+    for action in moves:
+        yield from _live_move(case, action)
     for need in case.links.needs:
         if need.required and need.symmetrical:
             first, then = case.track(need.first), case.track(need.then)

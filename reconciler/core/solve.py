@@ -1,0 +1,96 @@
+"""Solving one piece: a short search, then whatever the piece's shape allows, then a long search.
+
+Most pieces are small, and a few hundred steps prove their answer. Some are not small but simple: those have
+ways of their own, which are exact. The rest is searched within a budget and ends with a bound.
+
+Law: `bound` is never below what exists, so an answer that meets it is proven.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from reconciler.core.cliques import apart_bound, seat_apart
+from reconciler.core.loads import Loads
+from reconciler.core.problem import Problem
+from reconciler.core.search import Found, Search
+from reconciler.core.separable import separate
+from reconciler.core.world import Mask
+
+TRIAL = 20_000
+"""Work of a first search: enough for all that is small."""
+BUDGET = 200_000
+"""Work of one search, in links looked at."""
+
+
+@dataclass(slots=True)
+class Work:
+    """What is left to spend on all pieces together."""
+
+    left: int = 6 * BUDGET
+
+    def spend(self, amount: int) -> None:
+        """Take from it; there is always a little left, for an answer of sorts."""
+        self.left = max(TRIAL, self.left - amount)
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """The best choice found for a piece, and what no choice can exceed."""
+
+    found: Found | None
+    bound: int
+
+    @property
+    def proven(self) -> bool:
+        """Whether nothing is worth more."""
+        return self.found is not None and self.found.worth >= self.bound
+
+
+def solve(
+    problem: Problem,
+    order: Sequence[int],
+    fixed: Mapping[int, Mask],
+    loads: Loads,
+    work: Work,
+    before: dict[int, Mask] | None = None,
+) -> Solved:
+    """Choose for the variables of `order`, given what all others have; `before` is a choice to better."""
+    search = Search(problem, order, fixed, loads, budget=min(TRIAL, work.left))
+    found = _run(search, work, _known(search, before))
+    if found is not None and found.proven:
+        return Solved(found, found.worth)
+    exact = _by_shape(problem, order, fixed, loads, search)
+    if exact is not None:
+        return Solved(exact, exact.worth)
+    bound = apart_bound(problem, search, order)
+    if found is not None and found.worth >= bound:
+        return Solved(found, bound)
+    longer = Search(problem, order, fixed, loads, budget=min(BUDGET, work.left))
+    found = _run(longer, work, found)
+    return Solved(found, found.worth if found is not None and found.proven else bound)
+
+
+def _known(search: Search, before: dict[int, Mask] | None) -> Found | None:
+    return None if before is None else Found(chosen=before, worth=search.worth(before), squares=0)
+
+
+def _run(search: Search, work: Work, known: Found | None) -> Found | None:
+    found = search.run(known)
+    work.spend(search.spent)
+    return found
+
+
+def _by_shape(
+    problem: Problem,
+    order: Sequence[int],
+    fixed: Mapping[int, Mask],
+    loads: Loads,
+    search: Search,
+) -> Found | None:
+    piece = separate(problem, search, order, fixed, loads)
+    if piece is None:
+        return None
+    chosen = seat_apart(problem, piece, loads)
+    if chosen is None:
+        return None
+    return Found(chosen=chosen, worth=search.worth(chosen), squares=0, proven=True)

@@ -16,12 +16,12 @@ Seats = Callable[[int], Mask]
 def relying(link: Link, variables: Sequence[Variable], chosen: Mask) -> Mask:
     """The copies of the link's service that may not be without a supplier.
 
-    What runs may go on while nobody knows whether its supplier still does, and where the ordering says
-    nothing of stops.
+    What runs may go on while nobody knows whether its supplier still does; what runs well, also where
+    the ordering says nothing of stops.
     """
-    running = variables[link.service].running
-    unsure = any(variables[i].pinned for i in (link.other, *link.any_of))
-    return chosen & ~running if unsure or not link.reverse else chosen
+    if any(variables[i].pinned for i in (link.other, *link.any_of)):
+        return chosen & ~variables[link.service].running
+    return chosen if link.reverse else chosen & ~variables[link.service].healthy
 
 
 def supplied(link: Link, variables: Sequence[Variable], seats: Seats) -> bool:

@@ -140,9 +140,10 @@ def _forward(problem: Problem, drift: Drift, link: Link) -> Iterator[tuple[Key, 
 
 
 def _after_any(problem: Problem, drift: Drift, link: Link) -> Iterator[tuple[Key, Key]]:
-    """Any one of several will do: where none stands, all that come are waited for."""
+    """Any of several will do: where too few of them stand, all that come are waited for."""
     suppliers = (link.other, *link.any_of)
-    if any(drift.steady[i] | problem.variables[i].reliable for i in suppliers):
+    standing = (drift.steady[i] | problem.variables[i].reliable for i in suppliers)
+    if sum(mask.bit_count() for mask in standing) >= link.least:
         return
     for supplier in suppliers:
         for there in bits(drift.start[supplier]):

@@ -93,10 +93,21 @@ def _start(problem: Problem) -> _State:
     if crowded:
         free |= {v.index for v in problem.variables if v.demand and kept[v.index] & crowded}
     free |= _restless(problem, kept)
+    free |= _too_many(problem, kept)
     for v in free:
         loads.add(problem.variables[v], kept[v], -1)
         kept[v] = 0
     return _State(problem=problem, chosen=kept, loads=loads, free=free)
+
+
+def _too_many(problem: Problem, kept: dict[int, Mask]) -> set[int]:
+    """Parts that share a number of copies, and run more of them."""
+    found: set[int] = set()
+    for base, most in problem.quotas.items():
+        parts = (base, *problem.world.layers[base])
+        if sum(kept[v].bit_count() for v in parts) > most:
+            found.update(parts)
+    return found
 
 
 def _keep(variable: Variable) -> Mask:

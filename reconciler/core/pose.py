@@ -131,8 +131,11 @@ def _consistent(world: World, relations: Relations, candidates: list[Mask]) -> l
             suppliers = (link.other, *link.any_of)
             if any(left[i] | world.copies[i].reliable for i in suppliers):
                 continue
-            unsure = any(world.copies[i].pinned for i in suppliers) or not link.reverse
-            kept = left[link.service] & (world.copies[link.service].running if unsure else 0)
+            unsure = any(world.copies[i].pinned for i in suppliers)
+            mine = world.copies[link.service]
+            kept = left[link.service] & (
+                mine.running if unsure else 0 if link.reverse else mine.healthy
+            )
             if kept != left[link.service]:
                 left[link.service], changed = kept, True
     return left
@@ -142,12 +145,13 @@ def _cherished(world: World, relations: Relations, candidates: list[Mask]) -> li
     """Healthy copies that need not be disturbed whatever is decided.
 
     A copy that depends on one which must stop or restart anyway restarts too: keeping it is worth
-    nothing. `together` with `after` means the copy on the same node; `after` alone any copy.
+    nothing. `together` with `after` means the copy on the same node; `after` alone any copy. One that
+    may move live to a node lets go on what waits for it there.
     """
     steady = [
         copies.healthy & allowed for copies, allowed in zip(world.copies, candidates, strict=True)
     ]
-    local = {(link.service, link.other) for link in relations.together}
+    local = {(link.service, link.other) for link in relations.together if not link.zones}
     links = [
         link for link in relations.after if link.reverse and not link.any_of and not link.minimum
     ]
@@ -156,6 +160,8 @@ def _cherished(world: World, relations: Relations, candidates: list[Mask]) -> li
         changed = False
         for link in links:
             supply = steady[link.other] | world.copies[link.other].pinned
+            if _may_move_live(world, link.other):
+                supply |= candidates[link.other]
             if (link.service, link.other) in local:
                 left = steady[link.service] & supply
             else:
@@ -164,6 +170,11 @@ def _cherished(world: World, relations: Relations, candidates: list[Mask]) -> li
                 steady[link.service] = left
                 changed = True
     return steady
+
+
+def _may_move_live(world: World, part: int) -> bool:
+    service, copies = world.services[part], world.copies[part]
+    return service.migratable and copies.healthy == copies.running and not copies.pinned
 
 
 def _uncritical(world: World, relations: Relations) -> set[int]:
@@ -245,6 +256,7 @@ def _variable(
         pinned=copies.pinned,
         reliable=copies.reliable,
         running=copies.running,
+        healthy=copies.healthy,
         cherished=cherished,
         tiers=tuple(sorted(tiers.items(), reverse=True)),
         up=0 if copies.reliable or part.layer else up,

@@ -34,6 +34,7 @@ class Variable:
     pinned: Mask
     reliable: Mask
     running: Mask
+    healthy: Mask
     cherished: Mask
     """Healthy copies that could stay undisturbed."""
     tiers: tuple[tuple[int, Mask], ...]

@@ -267,6 +267,7 @@ class _Reader:
             for last in self._lasts(name)
             if (part := self._part(last, promoted=first_role)) is not None
         )
+        many = ordering.minimum is not None and ordering.minimum > 1
         for earlier in self._lasts(first):
             other = self._part(earlier, promoted=first_role)
             for later in self._firsts(then):
@@ -283,9 +284,13 @@ class _Reader:
                         every=ordering.minimum is None
                         and _waits_for_every(self._blueprint, service, other),
                         minimum=ordering.minimum or 0,
-                        any_of=others,
+                        any_of=(*others, *(self._further(other, *others) if many else ())),
                     )
                 )
+
+    def _further(self, *parts: int) -> tuple[int, ...]:
+        """The parts with the further copies on the nodes of these."""
+        return tuple(layer for part in parts for layer in self._blueprint.layers.get(part, ()))
 
     def _with_layers(self, link: Link) -> Iterator[Link]:
         """An ordering between all copies: further ones rely on any of a node, and act in order with each."""

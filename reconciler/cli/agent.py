@@ -5,7 +5,7 @@ what was typed and then turns into `python -m reconciler.runtime.agent`: the sam
 `app.py` has the options:
 
     --node NAME  --controller HOST:PORT (several)  --pki DIR  --state DIR  --run DIR
-    [--interface NAME]  [--secrets DIR]  [--pretend-addresses]  [--verbose]
+    [--interface NAME]  [--secrets DIR]  [--fence-agents DIR]  [--pretend-addresses]  [--verbose]
 """
 
 import os
@@ -26,6 +26,7 @@ def run_agent(  # noqa: PLR0913 - one for each option
     interface: str | None = None,
     secrets: Path | None = None,
     pretend_addresses: bool = False,
+    fence_agents: Sequence[Path] = (),
     verbose: bool = False,
 ) -> int:
     """Replace this process by an agent; returns only when the options are no use, with status 2."""
@@ -37,6 +38,8 @@ def run_agent(  # noqa: PLR0913 - one for each option
         words += ["--controller", controller]
     words += ["--interface", interface] if interface is not None else []
     words += ["--secrets", str(secrets)] if secrets is not None else []
+    for place in fence_agents:
+        words += ["--fence-agents", str(place)]
     words += ["--pretend-addresses"] if pretend_addresses else []
     words += ["--verbose"] if verbose else []
     try:

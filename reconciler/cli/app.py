@@ -258,6 +258,23 @@ def clear(
 
 
 @app.command()
+def fence(
+    node: Annotated[str, typer.Argument(help="The node.")],
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Do nothing to it: you have seen that it is off.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed in a pipe.")] = False,
+    controller: Controller = None,
+    pki: Pki = None,
+) -> None:
+    """Make sure that a node does nothing any more, or say that it is off."""
+    from reconciler.cli.fence import Wishes, run_fence
+
+    wishes = Wishes(confirm=confirm, yes=yes, controller=controller, pki=pki)
+    raise typer.Exit(run_fence(node, wishes))
+
+
+@app.command()
 def graph(
     cluster: ContextCluster = None,
     format: Annotated[  # noqa: A002
@@ -324,6 +341,10 @@ def agent(  # noqa: PLR0913, PLR0917
     secrets: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where the secrets of this node are.")
     ] = None,
+    fence_agents: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Fence agents besides the distribution's."),
+    ] = None,
     pretend_addresses: Annotated[
         bool,
         typer.Option("--pretend-addresses", help="Note addresses down instead of adding them."),
@@ -343,6 +364,7 @@ def agent(  # noqa: PLR0913, PLR0917
             interface=interface,
             secrets=secrets,
             pretend_addresses=pretend_addresses,
+            fence_agents=fence_agents or (),
             verbose=verbose,
         )
     )
@@ -373,6 +395,13 @@ def controller(  # noqa: PLR0913, PLR0917
     every: Annotated[
         float, typer.Option(metavar="SECONDS", help="How often the repository is looked at.")
     ] = 10.0,
+    secrets: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where the secrets of fence devices are.")
+    ] = Path("/etc/reconcile/secrets"),
+    fence_agents: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Fence agents besides the distribution's."),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Log every step.")] = False,
 ) -> None:
     """Decide for a cluster: watch its files and nodes. Runs for ever."""
@@ -387,6 +416,8 @@ def controller(  # noqa: PLR0913, PLR0917
         listen=listen,
         accept=accept,
         every_s=every,
+        secrets=secrets,
+        fence_agents=tuple(fence_agents or ()),
         verbose=verbose,
     )
     raise typer.Exit(run_controller(options))

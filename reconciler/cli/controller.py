@@ -27,6 +27,10 @@ class Options:
     every_s: float
     """How often a git repository is looked at."""
     verbose: bool
+    secrets: Path = Path("/etc/reconcile/secrets")
+    """One file for each secret of a fence device."""
+    fence_agents: tuple[Path, ...] = ()
+    """Directories of fence agents besides the distribution's."""
 
 
 def run_controller(options: Options) -> ExitCode:
@@ -34,6 +38,7 @@ def run_controller(options: Options) -> ExitCode:
     from reconciler.runtime import log
     from reconciler.runtime.address import parse_address
     from reconciler.runtime.controller import Controller, Settings, new_incarnation, run_until_told
+    from reconciler.runtime.fence_agents import device_fences, end_leftovers
     from reconciler.runtime.pki import Credentials, Role
     from reconciler.stores.sqlite import SqliteStore
 
@@ -46,9 +51,15 @@ def run_controller(options: Options) -> ExitCode:
         source=_named(options),
         base=base,
     )
+    fences = device_fences(
+        run_directory=options.state, secrets=options.secrets, places=options.fence_agents
+    )
     store = SqliteStore(options.state, incarnation=new_incarnation())
+    end_leftovers(
+        options.state
+    )  # the store is ours alone by now, and so is what a fence of it left
     try:
-        asyncio.run(run_until_told(lambda: _run(Controller(settings, store), options)))
+        asyncio.run(run_until_told(lambda: _run(Controller(settings, store, fences), options)))
     finally:
         store.close()
     return ExitCode.DONE

@@ -11,7 +11,7 @@ import msgspec
 
 from reconciler.model.errors import Corrupt
 from reconciler.model.ids import BootId, Epoch, Incarnation, ServiceName
-from reconciler.model.intent import Heartbeat, Service
+from reconciler.model.intent import FenceDevice, Heartbeat, Service
 from reconciler.model.observed import Copy, Failure, PromotionScore
 from reconciler.model.operation import Step, StepKey, StepResult
 
@@ -114,6 +114,8 @@ class Definitions(Message, frozen=True, kw_only=True, tag="definitions"):
     assigned: tuple[ServiceName, ...]
     maintenance: tuple[ServiceName, ...]
     """Services of which monitors are paused here too."""
+    devices: tuple[FenceDevice, ...] = ()
+    """Fence devices that services here watch; their secrets are references."""
 
 
 class Do(Message, frozen=True, kw_only=True, tag="do"):

@@ -43,11 +43,13 @@ def hands(
     pretend_addresses: bool = False,
     ocf_root: Path | None = None,
     bus_address: str | None = None,
+    others: Mapping[Kind, Callable[[], ResourceAgent]] | None = None,
 ) -> Hands:
     """The hands of this node.
 
     `pretend_addresses` is for nodes that are only processes; `ocf_root` and `bus_address` stand in for
-    the places where the distribution puts OCF agents and the system bus.
+    the places where the distribution puts OCF agents and the system bus. `others` make hands that are not
+    of this package.
     """
     return Hands(
         {
@@ -55,6 +57,7 @@ def hands(
             Kind.OCF: lambda: _ocf(ocf_root),
             Kind.SYSTEMD: lambda: _systemd(bus_address),
             Kind.VIP: _pretended_vip if pretend_addresses else _vip,
+            **(others or {}),
         }
     )
 

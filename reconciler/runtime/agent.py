@@ -84,6 +84,8 @@ class Settings:
     interface: str | None = None
     secrets: Path = SECRETS
     pretend_addresses: bool = False
+    fence_agents: tuple[Path, ...] = ()
+    """Directories of fence agents besides the distribution's."""
 
 
 class Agent:
@@ -251,7 +253,10 @@ async def serve(settings: Settings, hands: Mapping[Kind, ResourceAgent] | None =
         kept = {n: a.value for n, a in found.memory.attributes.items() if a.forever}
         attributes.restore(settings.run, kept)
         speaker = Speaker.start(boot, settings.run)
-        own = hands_of_this_node(pretend_addresses=settings.pretend_addresses)
+        own = hands_of_this_node(
+            pretend_addresses=settings.pretend_addresses,
+            others={Kind.FENCE_DEVICE: lambda: _fence_device_hand(settings)},
+        )
         agent = Agent(settings, hands or own, journal, boot=boot, speaker=speaker)
         events.info("agent", boot=boot, term=".".join(map(str, found.memory.term)))
         gc.freeze()  # what is there now stays: no need to look at it again and again
@@ -260,6 +265,17 @@ async def serve(settings: Settings, hands: Mapping[Kind, ResourceAgent] | None =
     finally:
         let_orphans_be()
         journal.close()
+
+
+def _fence_device_hand(settings: Settings) -> ResourceAgent:
+    from reconciler.fencing.watch import FenceDeviceHand
+    from reconciler.runtime.fence_agents import device_fences
+
+    return FenceDeviceHand(
+        device_fences(
+            run_directory=settings.run, secrets=settings.secrets, places=settings.fence_agents
+        )
+    )
 
 
 def boot_of(run: Path) -> BootId:
@@ -317,6 +333,7 @@ def parse(words: Sequence[str]) -> tuple[Settings, bool]:
     parser.add_argument("--run", required=True, type=Path, metavar="DIR")
     parser.add_argument("--interface")
     parser.add_argument("--secrets", type=Path, default=SECRETS, metavar="DIR")
+    parser.add_argument("--fence-agents", type=Path, action="append", default=[], metavar="DIR")
     parser.add_argument("--pretend-addresses", action="store_true")
     parser.add_argument("--verbose", action="store_true")
     given = parser.parse_args(words)
@@ -329,6 +346,7 @@ def parse(words: Sequence[str]) -> tuple[Settings, bool]:
         interface=given.interface,
         secrets=given.secrets,
         pretend_addresses=given.pretend_addresses,
+        fence_agents=given.fence_agents,
     )
     return settings, given.verbose
 
@@ -343,6 +361,7 @@ def settings_of(  # noqa: PLR0913 - one for each option
     interface: str | None,
     secrets: Path,
     pretend_addresses: bool,
+    fence_agents: Sequence[Path] = (),
 ) -> Settings:
     """Check what was typed.
 
@@ -359,6 +378,7 @@ def settings_of(  # noqa: PLR0913 - one for each option
         interface=interface,
         secrets=secrets.absolute(),
         pretend_addresses=pretend_addresses,
+        fence_agents=tuple(place.absolute() for place in fence_agents),
     )
 
 

@@ -6,6 +6,7 @@ The closed list of methods, with the keys of their bodies:
     status    {}                     how things stand, for people
     apply     {intent, revision, saved_plan, expect, confirm_shrink}    a stream of events
     clear     {service}              forget failures
+    fence     {node, confirm}        fence a node, or confirm that it is off
     history   {last}                 what was decided, and what came of it
 
 Bodies are plain JSON types. Whatever arrives here comes from a certified operator and may still be
@@ -20,7 +21,7 @@ import msgspec
 from reconciler.codec import canonical, saved_plan
 from reconciler.core import control
 from reconciler.model.errors import Corrupt, Refused
-from reconciler.model.ids import Digest, Millis, ServiceName
+from reconciler.model.ids import Digest, Millis, NodeName, ServiceName
 from reconciler.model.intent import Intent
 
 VERSION = 1
@@ -91,6 +92,19 @@ def read_clear(request: int, body: Body) -> control.ClearRequested:
     return control.ClearRequested(
         request=request, service=ServiceName(service) if service is not None else None
     )
+
+
+def read_fence(request: int, body: Body) -> control.FenceRequested | control.ConfirmFence:
+    """Read an order to fence a node, or an operator's word that it is off.
+
+    Errors: `Refused` when it names something that cannot be a node.
+    """
+    node = body.get("node")
+    if not (isinstance(node, str) and _NAME.fullmatch(node)):
+        raise Refused(f"{node!r} is not the name of a node")
+    if body.get("confirm") is True:
+        return control.ConfirmFence(request=request, node=NodeName(node))
+    return control.FenceRequested(request=request, node=NodeName(node))
 
 
 def read_last(body: Body) -> int:

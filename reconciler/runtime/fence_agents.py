@@ -7,7 +7,10 @@ from reconciler.fencing.agent import PLACES, Ran
 from reconciler.fencing.fences import DeviceFences
 from reconciler.model.ids import Millis
 from reconciler.resources import runner
+from reconciler.resources.leftovers import end_leftovers
 from reconciler.runtime.secret_files import read_secret
+
+__all__ = ["device_fences", "end_leftovers"]
 
 
 def device_fences(

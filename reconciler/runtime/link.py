@@ -261,6 +261,7 @@ def _event(message: AnyMessage) -> Arrived:
                 services=message.services,
                 assigned=frozenset(message.assigned),
                 maintenance=frozenset(message.maintenance),
+                devices=message.devices,
             )
         case Do(step=step):
             return StepArrived(step=step)

@@ -172,6 +172,7 @@ class Operations:
             promoted=order.promoted,
             peer=order.peer,
             notify=order.notify,
+            device=order.device,
         )
 
 

@@ -90,6 +90,8 @@ class Operators:
                 self._tell(api.read_apply(number, body, self._cluster))
             case "clear":
                 self._tell(api.read_clear(number, body))
+            case "fence":
+                self._tell(api.read_fence(number, body))
             case "history":
                 self.answer(number, {"records": await self._history(api.read_last(body))})
             case _ if method in self._questions:

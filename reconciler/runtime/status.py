@@ -108,6 +108,8 @@ def _nodes(state: control.State, now_ms: Millis, about: Surroundings) -> Iterato
             "boot": facts.boot if facts else None,
             "ready": bool(facts and facts.ready and facts.connected),
             "listed": name in listed,
+            "fenced": bool(facts and facts.fenced),
+            "fence_trouble": state.fence_troubles.get(name),
         }
 
 
@@ -145,7 +147,12 @@ def _services(state: control.State, observed: Observed) -> Iterator[Body]:
             ),
             "copies": shown,
             "wanted": number,
-            "reasons": [reason.text for reason in left.reasons] if left else [],
+            "reasons": [
+                *([reason.text for reason in left.reasons] if left else ()),
+                *sorted(
+                    {state.fence_troubles[c.node] for c in mine if c.node in state.fence_troubles}
+                ),
+            ],
         }
 
 
@@ -166,14 +173,16 @@ def _copy_state(copy: Copy) -> str:
         return "blocked"
     if copy.certainty is not Certainty.OBSERVED:
         return copy.certainty.value
-    return "failed" if copy.failed else "running"
+    if copy.failed:
+        return "failed"
+    return "degraded" if copy.degraded else "running"
 
 
 def _service_state(
     copies: list[Copy], wanted: int, left: Unplaced | None, changing: set[str]
 ) -> str:
     """One word for a service; the first that fits."""
-    running = [c for c in copies if _copy_state(c) == "running"]
+    running = [c for c in copies if _copy_state(c) in ("running", "degraded")]
     rules = (
         ("starting" in changing, "starting"),
         ("stopping" in changing, "stopping"),
@@ -181,6 +190,7 @@ def _service_state(
         (left is not None and left.blocked, "blocked"),
         (wanted == 0 and not copies, "stopped"),
         (wanted == 0, "stopping"),
+        (len(running) >= wanted and any(c.degraded for c in running), "degraded"),
         (len(running) >= wanted, "running"),
         (any(c.failed for c in copies), "failed"),
         (left is not None and bool(running), "degraded"),

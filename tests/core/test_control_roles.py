@@ -59,6 +59,8 @@ class Brain:
         self.epoch += 1
         self.orders: list = []
         self.fences: list[Fence] = []
+        self.answers: list[tuple[int, str | None]] = []
+        self.defined: dict[str, control.Define] = {}
         self.means = control.Means(
             plan=lambda *_: Decision(
                 placement=Placement(seats=()), plan=Plan(actions=self.actions)
@@ -88,6 +90,12 @@ class Brain:
                     self.orders.append((node, step))
                 case Fence():
                     self.fences.append(effect)
+                case control.Refuse(request=request, reason=reason):
+                    self.answers.append((request, reason))
+                case control.Tell(request=request, last=True):
+                    self.answers.append((request, None))
+                case control.Define(node=node):
+                    self.defined[node] = effect
 
     def join(self, *names: str, boot: str = "1") -> "Brain":
         for name in names:

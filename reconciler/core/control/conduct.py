@@ -20,6 +20,7 @@ from reconciler.model.intent import Fencing, Role
 from reconciler.model.operation import Outcome, Step, StepKey, StepResult, Verdict
 from reconciler.model.plan import Action, ActionKind, SavedPlan
 
+from . import budget
 from .events import AcknowledgeStep, Fence, FenceEnded, Order, Record, StepEnded
 from .movement import moved
 from .state import Setback, State, Transition
@@ -124,6 +125,10 @@ def fence_ended(turn: Turn, event: FenceEnded) -> None:
     if succeeded and not again:
         turn.keep(fenced(facts))
         turn.note(doubts=tuple(d for d in turn.state.ledger.doubts if d.node != event.node))
+    troubles = {n: words for n, words in turn.state.fence_troubles.items() if n != event.node}
+    if not succeeded:
+        troubles[event.node] = f"{event.node} could not be fenced: {event.outcome.reason}"
+    turn.change(fence_troubles=troubles)
     turn.news.append(transition.Ended(action=action.id, succeeded=succeeded))
     result = StepResult(key=event.key, outcome=event.outcome)
     _announce(turn, action, result, succeeded=succeeded)
@@ -219,9 +224,7 @@ def _ask(turn: Turn, action: Action, part: int) -> None:
         plan=held.saved.id, action=ActionId(action.id + _PARTS[part]), attempt=held.number
     )
     if action.kind is ActionKind.FENCE:
-        accepted = turn.state.accepted
-        fencing = accepted.intent.fencing if accepted is not None else Fencing()
-        turn.do(Fence(node=action.node, key=key, fencing=fencing))
+        _fence(turn, action, key)
     elif action.service is not None:
         step = _step(turn, key, _kind(action, part), action.service)
         if step.kind is ActionKind.MIGRATE:
@@ -238,6 +241,22 @@ def _ask(turn: Turn, action: Action, part: int) -> None:
             "node": action.node,
         },
     )
+
+
+def _fence(turn: Turn, action: Action, key: StepKey) -> None:
+    """Begin a fence, unless too many were begun lately: then it has failed before it began."""
+    accepted = turn.state.accepted
+    fencing = accepted.intent.fencing if accepted is not None else Fencing()
+    members = len(accepted.intent.nodes) if accepted is not None else 0
+    fences = turn.state.ledger.fences
+    if reason := budget.refusal(fences, action.node, members, turn.now_ms):
+        turn.change(fence_troubles=put(turn.state.fence_troubles, action.node, reason))
+        turn.news.append(transition.Ended(action=action.id, succeeded=False))
+        outcome = Outcome(verdict=Verdict.FAILED, reason=reason)
+        _announce(turn, action, StepResult(key=key, outcome=outcome), succeeded=False)
+        return
+    turn.note(fences=budget.noted(fences, action.node, turn.now_ms))
+    turn.do(Fence(node=action.node, key=key, fencing=fencing))
 
 
 def _kind(action: Action, part: int) -> ActionKind:

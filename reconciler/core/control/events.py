@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from reconciler.core.facts import NodeReport
 from reconciler.model.diagnostic import Diagnostic
 from reconciler.model.ids import BootId, Digest, Epoch, Incarnation, Millis, NodeName, ServiceName
-from reconciler.model.intent import Fencing, Intent, Service
+from reconciler.model.intent import FenceDevice, Fencing, Intent, Service
 from reconciler.model.observed import Liveness
 from reconciler.model.operation import Outcome, Step, StepKey, StepResult
 from reconciler.model.plan import SavedPlan
@@ -119,6 +119,22 @@ class ClearRequested:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FenceRequested:
+    """An operator wants this node fenced."""
+
+    request: int
+    node: NodeName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmFence:
+    """An operator has seen that this node is off."""
+
+    request: int
+    node: NodeName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
     """Time has passed; nothing else happened."""
 
@@ -135,6 +151,8 @@ Event = (
     | ApplyRequested
     | WatcherGone
     | ClearRequested
+    | FenceRequested
+    | ConfirmFence
     | Tick
 )
 
@@ -156,6 +174,8 @@ class Define:
     services: tuple[Service, ...]
     assigned: tuple[ServiceName, ...]
     maintenance: tuple[ServiceName, ...]
+    devices: tuple[FenceDevice, ...] = ()
+    """The fence devices that these services watch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ from reconciler.model.observed import Copy, Failure, Liveness, Observed, Promoti
 from reconciler.model.placement import Placement
 from reconciler.model.plan import Action, Decision, Plan, SavedPlan
 
+from .budget import FenceBegun
 from .events import ApplyRequested
 
 USED_MAX = 1_000
@@ -105,6 +106,8 @@ class Ledger:
     doubts: tuple[Doubt, ...] = ()
     retired: tuple[Service, ...] = ()
     """Services that no intent names any more and that may still run somewhere."""
+    fences: tuple[FenceBegun, ...] = ()
+    """Those that still count against the budget."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +154,10 @@ class State:
     """What turns times here into times since 1970 UTC."""
     broken: str | None = None
     """Which law of ours does not hold: nothing is ordered on the strength of the present plan."""
+    fence_troubles: Mapping[NodeName, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Why nodes that should be fenced are not."""
+    by_hand: Mapping[int, BootId | None] = field(default_factory=lambda: MappingProxyType({}))
+    """Fences that operators ordered, by their requests, and the boots that they are to end."""
     outranked: str | None = None
     """Who has seen a higher term than ours: another controller decides."""
     catalog: Mapping[ServiceName, Service] = field(default_factory=lambda: MappingProxyType({}))

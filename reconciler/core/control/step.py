@@ -12,20 +12,23 @@ from typing import assert_never
 from reconciler.core import transition
 from reconciler.core.facts import booted, reported, same_facts
 from reconciler.model.ids import Digest, Epoch, Incarnation, Millis, NodeName, ServiceName
+from reconciler.model.intent import Kind
 from reconciler.model.observed import Liveness, Observed
 from reconciler.model.plan import Decision
 
-from . import admission, conduct
+from . import admission, budget, by_hand, conduct
 from .events import (
     AgentConnected,
     AgentDisconnected,
     ApplyRequested,
     ClearRequested,
     ClockMoved,
+    ConfirmFence,
     Define,
     Effect,
     Event,
     FenceEnded,
+    FenceRequested,
     ForgetFailures,
     IntentFound,
     LivenessChanged,
@@ -71,7 +74,9 @@ def start(
         nodes=MappingProxyType(restored_nodes(restored.nodes, now_ms)),
         accepted=restored.accepted,
         transition=restored_transition(restored, now_ms),
-        ledger=restored.ledger,
+        ledger=replace(
+            restored.ledger, fences=budget.carried_over(restored.ledger.fences, now_ms)
+        ),
         catalog=MappingProxyType({service.name: service for service in services}),
     )
 
@@ -112,8 +117,14 @@ def _take(turn: Turn, event: Event) -> None:  # noqa: C901, PLR0912 - an arm per
             _heard(turn, event)
         case StepEnded():
             conduct.step_ended(turn, event)
+        case FenceEnded() if event.key.plan == by_hand.OPERATOR:
+            by_hand.ended(turn, event)
         case FenceEnded():
             conduct.fence_ended(turn, event)
+        case FenceRequested():
+            by_hand.requested(turn, event)
+        case ConfirmFence():
+            by_hand.confirmed(turn, event)
         case IntentFound():
             admission.found(turn, event)
         case ApplyRequested():
@@ -175,6 +186,8 @@ def _clear(turn: Turn, event: ClearRequested) -> None:
             cleared += len(hits)
             turn.do(ForgetFailures(node=name, service=event.service))
     turn.change(setback=None, planned=None)
+    if event.service is None:
+        turn.note(fences=())
     turn.record("cleared", {"service": event.service, "count": cleared})
     turn.do(Tell(request=event.request, body={"cleared": cleared}, last=True))
 
@@ -284,11 +297,17 @@ def _define(turn: Turn, before: State) -> None:
     """Tell connected nodes what they have to know, if they were not told so already."""
     state = turn.state
     connected = [name for name in sorted(state.nodes) if state.nodes[name].connected]
-    same = (state.catalog, state.decision) == (before.catalog, before.decision)
+    devices = state.accepted.intent.fencing.devices if state.accepted else ()
+    same = (state.catalog, state.decision, state.accepted) == (
+        before.catalog,
+        before.decision,
+        before.accepted,
+    )
     if same and all(name in state.defined for name in connected):
         return
     services = tuple(state.catalog.values())
     listed = state.accepted.intent.nodes if state.accepted else ()
+    watched = {service.agent for service in services if service.kind is Kind.FENCE_DEVICE}
     maintained = {node.name for node in listed if node.maintenance}
     seats: dict[NodeName, set[ServiceName]] = {}
     for seat in state.decision.placement.seats if state.decision else ():
@@ -300,6 +319,7 @@ def _define(turn: Turn, before: State) -> None:
             services=services,
             assigned=tuple(sorted(seats.get(name, ()) if state.decision else copies)),
             maintenance=tuple(s.name for s in services if s.maintenance or name in maintained),
+            devices=tuple(device for device in devices if device.name in watched),
         )
         if state.defined.get(name) != told:
             turn.do(told)

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from reconciler.core.executor.memory import Memory, Record
 from reconciler.model.ids import Epoch, Incarnation, Millis, NodeName, ServiceName
-from reconciler.model.intent import Pairs, Service
+from reconciler.model.intent import FenceDevice, Pairs, Service
 from reconciler.model.operation import Outcome, Step, StepKey, StepResult
 
 
@@ -79,6 +79,7 @@ class DefinitionsArrived:
     services: tuple[Service, ...]
     assigned: frozenset[ServiceName]
     maintenance: frozenset[ServiceName]
+    devices: tuple[FenceDevice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +202,8 @@ class RunOperation:
     peer: NodeName | None = None
     """The other end of a migration."""
     notify: Pairs = ()
+    device: FenceDevice | None = None
+    """The device that it watches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

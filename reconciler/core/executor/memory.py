@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from reconciler.model.ids import Digest, Epoch, Incarnation, NodeName, ServiceName
-from reconciler.model.intent import Service
+from reconciler.model.intent import FenceDevice, Service
 from reconciler.model.observed import Failure
 from reconciler.model.operation import Step, StepKey, StepResult
 
@@ -86,6 +86,8 @@ class Memory:
     services: tuple[Service, ...] = ()
     assigned: frozenset[ServiceName] = frozenset()
     maintenance: frozenset[ServiceName] = frozenset()
+    devices: tuple[FenceDevice, ...] = ()
+    """Those that services here watch."""
     copies: Mapping[ServiceName, OwnCopy] = field(default_factory=_nothing)
     blocks: Mapping[ServiceName, str] = field(default_factory=_nothing)
     failures: Mapping[ServiceName, Failure] = field(default_factory=_nothing)
@@ -128,6 +130,7 @@ class DefinitionsKept:
     services: tuple[Service, ...]
     assigned: frozenset[ServiceName]
     maintenance: frozenset[ServiceName]
+    devices: tuple[FenceDevice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,8 +214,14 @@ def remember(memory: Memory, record: Record) -> Memory:  # noqa: PLR0911 - one f
     match record:
         case TermRaised():
             return replace(memory, term=(record.incarnation, record.epoch))
-        case DefinitionsKept(services=services, assigned=assigned, maintenance=maintenance):
-            return replace(memory, services=services, assigned=assigned, maintenance=maintenance)
+        case DefinitionsKept():
+            return replace(
+                memory,
+                services=record.services,
+                assigned=record.assigned,
+                maintenance=record.maintenance,
+                devices=record.devices,
+            )
         case StepBegun() | StepEnded() | StepAcknowledged():
             return replace(memory, steps=_stepped(memory.steps, record))
         case CopyKept(service=name, copy=copy):
@@ -230,7 +239,10 @@ def condense(memory: Memory) -> Iterator[Record]:
     incarnation, epoch = memory.term
     yield TermRaised(incarnation=incarnation, epoch=epoch)
     yield DefinitionsKept(
-        services=memory.services, assigned=memory.assigned, maintenance=memory.maintenance
+        services=memory.services,
+        assigned=memory.assigned,
+        maintenance=memory.maintenance,
+        devices=memory.devices,
     )
     for name, copy in memory.copies.items():
         yield CopyKept(service=name, copy=copy)

@@ -155,7 +155,10 @@ def _defined(turn: Turn, event: DefinitionsArrived) -> None:
         return
     orders.raise_term(turn, event.incarnation, event.epoch)
     kept = DefinitionsKept(
-        services=event.services, assigned=event.assigned, maintenance=event.maintenance
+        services=event.services,
+        assigned=event.assigned,
+        maintenance=event.maintenance,
+        devices=event.devices,
     )
     if kept == _kept(turn):
         return
@@ -172,7 +175,10 @@ def _defined(turn: Turn, event: DefinitionsArrived) -> None:
 def _kept(turn: Turn) -> DefinitionsKept:
     memory = turn.memory
     return DefinitionsKept(
-        services=memory.services, assigned=memory.assigned, maintenance=memory.maintenance
+        services=memory.services,
+        assigned=memory.assigned,
+        maintenance=memory.maintenance,
+        devices=memory.devices,
     )
 
 

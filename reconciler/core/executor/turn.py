@@ -35,7 +35,7 @@ from reconciler.core.executor.state import LANE_LIMITS, Held, Lane, Look, State,
 from reconciler.core.executor.views import copy_of
 from reconciler.model.errors import BrokenLaw
 from reconciler.model.ids import Millis, NodeName, ServiceName
-from reconciler.model.intent import Service
+from reconciler.model.intent import FenceDevice, Kind, Service
 from reconciler.model.observed import Failure
 from reconciler.model.operation import Step, StepResult, Verdict
 
@@ -131,8 +131,15 @@ class Turn:
                 promoted=held.promoted or (own is not None and own.promoted),
                 peer=_other_end(step, under_way.verb),
                 notify=step.notify if step is not None else (),
+                device=self._device(definition),
             )
         )
+
+    def _device(self, definition: Service) -> FenceDevice | None:
+        if definition.kind is not Kind.FENCE_DEVICE:
+            return None
+        named = (device for device in self.memory.devices if device.name == definition.agent)
+        return next(named, None)
 
     def finish(self, name: ServiceName) -> UnderWay:
         """The operation of a service has ended: say which it was."""

@@ -62,13 +62,14 @@ def main(words: list[str]) -> int:
     seeds = range(int(first), int(end))
     started = time.monotonic()
     each = functools.partial(try_seed, nodes=given.nodes, services=given.services)
+    verdicts: dict[int, str] = {}
     with multiprocessing.Pool(given.jobs) as pool:
-        verdicts = dict(pool.imap_unordered(each, seeds, chunksize=20))
+        for seed, word in pool.imap_unordered(each, seeds, chunksize=20):
+            verdicts[seed] = word
+            if word not in _harmless():
+                _write(given, seed, word)
     print(summary(verdicts, time.monotonic() - started))
-    bad = {seed: word for seed, word in sorted(verdicts.items()) if word not in _harmless()}
-    for seed, word in bad.items():
-        _write(given, seed, word)
-    return 1 if bad else 0
+    return 0 if _harmless().issuperset(verdicts.values()) else 1
 
 
 def summary(verdicts: dict[int, str], seconds: float) -> str:
@@ -93,7 +94,7 @@ def _harmless() -> set[str]:
 
 def _write(given: Any, seed: int, word: str) -> None:
     world = mixed_world(seed, nodes_max=given.nodes, services_max=given.services)
-    print(f"seed {seed}: {word}")
+    print(f"seed {seed}: {word}", file=sys.stderr, flush=True)
     if given.into is None:
         return
     given.into.mkdir(parents=True, exist_ok=True)

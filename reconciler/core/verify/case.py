@@ -77,7 +77,7 @@ class Case:
     def _open(self, key: Key) -> Track:
         found = self.tracks.get(key)
         if found is None:
-            found = self.tracks[key] = self.track(key)
+            found = self.tracks[key] = Track(key[0], key[1], self.services.get(key[0]))
         return found
 
     def _number(self) -> set[str]:

@@ -18,6 +18,8 @@ from reconciler.model.observed import Observed
 _START = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017 - the zone, not the model's UTC
 _DAY = 24 * 60
 _MOST = 1_000_000
+_LAST_MS = 10**14
+"""Later than any clock shows, and before calendars end."""
 
 
 def at_present(intent: Intent, observed: Observed, now_ms: Millis) -> Intent:
@@ -102,7 +104,8 @@ def _is_time(during: During, utc_ms: Millis) -> bool:
     if not begin <= utc_ms < end:
         return False
     ahead_s = [during.zone.offset_s, *(s for at, s in during.zone.changes if at <= utc_ms)][-1]
-    clock = _START + timedelta(milliseconds=utc_ms, seconds=ahead_s)
+    since_ms = min(max(utc_ms + ahead_s * 1000, 0), _LAST_MS)
+    clock = _START + timedelta(milliseconds=since_ms)
     minute = clock.hour * 60 + clock.minute
     for start, end_minute in during.hours or ((0, _DAY),):
         length = (end_minute - start) % _DAY or _DAY

@@ -2,8 +2,9 @@
 
 Most commands live for a blink and spend it on imports. So the garbage collector looks less often, pydantic
 does not search the machine for plugins, of which there are none, and what people, editors and hooks
-ask most often - the help, and whether a cluster is valid - is answered without the library that
-reads command lines. What is not written in the plainest way goes through `app`, which says the same.
+ask most often - the help, whether a cluster is valid, what a plan from files would be - is answered
+without the library that reads command lines. What is not written in the plainest way goes through `app`,
+which says the same.
 """
 
 import gc
@@ -15,6 +16,7 @@ _ALLOCATIONS_BETWEEN_LOOKS = 100_000
 _HELP = Path(__file__).with_name("help.txt")
 """What `reconcile --help` prints; `pytest tests/cli/test_start.py --update` writes it anew."""
 _HELP_COLUMNS = 80
+_FORMS = (["text"], ["json"])
 
 
 def main() -> None:
@@ -31,10 +33,27 @@ def main() -> None:
             from reconciler.cli.validate import run_validate
 
             sys.exit(ended(lambda: sys.exit(run_validate(Path(cluster), "text"))))
+        case ["plan", cluster, "--observed", facts, *rest] if _is_plain(cluster, facts, rest):
+            from reconciler.cli.ending import ended
+
+            sys.exit(ended(lambda: _plan(Path(cluster), Path(facts), rest)))
         case _:
             from reconciler.cli.app import main as run
 
             run()
+
+
+def _is_plain(cluster: str, facts: str, rest: list[str]) -> bool:
+    """Whether a plan's words could mean nothing else, and are right."""
+    right = rest == [] or (rest[0] == "--format" and rest[1:] in _FORMS)
+    return right and not cluster.startswith("-") and not facts.startswith("-")
+
+
+def _plan(cluster: Path, facts: Path, rest: list[str]) -> None:
+    from reconciler.cli.plan import Form, Source, run_plan
+
+    form: Form = "json" if "json" in rest else "text"
+    sys.exit(run_plan(cluster, Source(facts=facts), form=form, out=None, explain=False))
 
 
 def _columns() -> int:

@@ -48,10 +48,35 @@ def test_validate_says_the_same_either_way(place):
         )
 
 
+def test_plan_says_the_same_either_way(place):
+    (place / "facts.json").write_text('{"version": 1, "taken_at_ms": 0, "nodes": []}')
+    (place / "bad.json").write_text("{")
+    for words in (
+        ("shop.yaml", "--observed", "facts.json"),
+        ("shop.yaml", "--observed", "facts.json", "--format", "text"),
+        ("shop.yaml", "--observed", "facts.json", "--format", "json"),
+        ("shop.yaml", "--observed", "facts.json", "--format", "yaml"),
+        ("shop.yaml", "--observed", "facts.json", "--format"),
+        ("shop.yaml", "--observed", "bad.json"),
+        ("shop.yaml", "--observed", "--format"),
+        ("none.yaml", "--observed", "facts.json"),
+        ("--cold", "--observed", "facts.json"),
+    ):
+        short = spawn("plan", *words, cwd=place, env=NARROW)
+        long = through_the_library("plan", *words, cwd=place)
+        assert (short.returncode, short.stdout, short.stderr) == (
+            long.returncode,
+            long.stdout,
+            long.stderr,
+        )
+
+
 def test_the_plainest_commands_start_without_the_library(place):
+    (place / "facts.json").write_text('{"version": 1, "taken_at_ms": 0, "nodes": []}')
     code = (
         "import sys; from reconciler.cli.start import main\n"
-        "for words in (['--help'], ['validate', 'shop.yaml']):\n"
+        "plan = ['plan', 'shop.yaml', '--observed', 'facts.json']\n"
+        "for words in (['--help'], ['validate', 'shop.yaml'], plan, [*plan, '--format', 'json']):\n"
         "    sys.argv = ['reconcile', *words]\n"
         "    try: main()\n"
         "    except SystemExit as ending: print(ending.code, 'typer' in sys.modules)\n"
@@ -65,3 +90,4 @@ def test_the_plainest_commands_start_without_the_library(place):
         env=NARROW,
     )
     assert done.stdout.count("0 False") == 2
+    assert done.stdout.count("4 False") == 2

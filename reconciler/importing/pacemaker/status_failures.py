@@ -86,8 +86,7 @@ def promotion_score(
         for prefix in _SCORES:
             if f"{prefix}{name}" in attributes:
                 return score(attributes[f"{prefix}{name}"])
-    if not unique:
-        return None
+    # Whichever number the instance had when its agent spoke, it is the one on this node.
     said = [
         score(value)
         for name, value in attributes.items()

@@ -140,19 +140,16 @@ def _services(state: control.State, observed: Observed) -> Iterator[Body]:
             }
             for copy in mine
         ]
+        troubles = sorted(
+            {state.fence_troubles[copy.node] for copy in mine if copy.node in state.fence_troubles}
+        )
+        changing = {word for pair, word in under_way.items() if pair[0] == name}
         yield {
             "name": name,
-            "state": _service_state(
-                mine, number, left, {u for s, u in under_way.items() if s[0] == name}
-            ),
+            "state": _service_state(mine, number, left, changing, stuck=bool(troubles)),
             "copies": shown,
             "wanted": number,
-            "reasons": [
-                *([reason.text for reason in left.reasons] if left else ()),
-                *sorted(
-                    {state.fence_troubles[c.node] for c in mine if c.node in state.fence_troubles}
-                ),
-            ],
+            "reasons": [*(reason.text for reason in left.reasons), *troubles] if left else troubles,
         }
 
 
@@ -179,15 +176,16 @@ def _copy_state(copy: Copy) -> str:
 
 
 def _service_state(
-    copies: list[Copy], wanted: int, left: Unplaced | None, changing: set[str]
+    copies: list[Copy], wanted: int, left: Unplaced | None, changing: set[str], *, stuck: bool
 ) -> str:
-    """One word for a service; the first that fits."""
+    """One word for a service; the first that fits. Stuck: a copy's node should be fenced, and is not."""
     running = [c for c in copies if _copy_state(c) in ("running", "degraded")]
     rules = (
         ("starting" in changing, "starting"),
         ("stopping" in changing, "stopping"),
         (any(c.blocked is not None for c in copies), "blocked"),
         (left is not None and left.blocked, "blocked"),
+        (stuck and len(running) < wanted, "blocked"),
         (wanted == 0 and not copies, "stopped"),
         (wanted == 0, "stopping"),
         (len(running) >= wanted and any(c.degraded for c in running), "degraded"),

@@ -26,7 +26,7 @@ from tests.core.test_control_roles import Brain, copy, end, fencing
 
 
 def begun(*nodes: str, at_ms: int = 0):
-    return tuple(budget.FenceBegun(node=node, at_ms=at_ms) for node in nodes)
+    return tuple(budget.FenceBegun(node=node, at_ms=at_ms, confirmed=True) for node in nodes)
 
 
 @pytest.mark.parametrize(("members", "most"), [(1, 1), (2, 1), (3, 1), (4, 1), (5, 2), (9, 4)])
@@ -44,7 +44,17 @@ def test_a_node_is_not_fenced_a_fourth_time_within_an_hour():
     fences = begun("b", "b", "b")
     assert "did not help" in budget.refusal(fences, "b", 9, budget.LOOP_MS - 1)
     assert budget.refusal(fences, "b", 9, budget.LOOP_MS) == ""
-    assert budget.noted(fences, "c", budget.LOOP_MS) == begun("c", at_ms=budget.LOOP_MS)
+    noted = budget.noted(fences, "c", budget.LOOP_MS)
+    assert budget.confirmed(noted, "c") == begun("c", at_ms=budget.LOOP_MS)
+    assert budget.confirmed(fences, "c") == fences
+
+
+def test_fences_that_fail_are_tried_more_often_but_not_for_ever():
+    fences = ()
+    for _ in range(budget.ATTEMPTS_MAX):
+        assert budget.refusal(fences, "b", 9, 0) == ""
+        fences = budget.noted(fences, "b", 0)
+    assert "could not be fenced" in budget.refusal(fences, "b", 9, 0)
 
 
 def test_fences_of_an_earlier_controller_count_whatever_its_clock_said():
@@ -54,17 +64,17 @@ def test_fences_of_an_earlier_controller_count_whatever_its_clock_said():
 
 def test_a_fence_beyond_the_budget_is_not_begun_and_the_reason_stands_until_it_is_cleared():
     brain = fencing()
-    for _ in range(budget.LOOP_MAX - 1):
+    for _ in range(budget.ATTEMPTS_MAX - 1):
         end(brain, Verdict.FAILED)
         brain.now += 120_000
         brain.hear(Tick())
-    assert len(brain.fences) == budget.LOOP_MAX
-    assert "could not be fenced" in brain.state.fence_troubles["b"]
+    assert len(brain.fences) == budget.ATTEMPTS_MAX
+    assert "could not be fenced: " in brain.state.fence_troubles["b"]
     end(brain, Verdict.FAILED)
     brain.now += 120_000
     brain.hear(Tick())
-    assert len(brain.fences) == budget.LOOP_MAX
-    assert "did not help" in brain.state.fence_troubles["b"]
+    assert len(brain.fences) == budget.ATTEMPTS_MAX
+    assert "look at its fence devices" in brain.state.fence_troubles["b"]
     assert brain.orders == []
     brain.begin()
     brain.join("a")

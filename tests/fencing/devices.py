@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 AGENT = """#!{python} -I
-import json, os, pathlib, signal, sys, time
+import json, os, pathlib, shutil, signal, sys, time
 place = pathlib.Path(__file__).with_suffix(".state")
 if sys.argv[1:] == ["-o", "metadata"]:
     print('''<?xml version="1.0" ?>
@@ -38,10 +38,15 @@ if action == "on" and mood == "stays off":
     sys.exit(1)
 if action in ("off", "reboot") and mood != "lie":
     victims = place / (plug + ".pids")
-    for pid in victims.read_text().split() if victims.exists() else ():
-        try:
-            os.killpg(int(pid), signal.SIGKILL)
-        except ProcessLookupError:
+    for word in victims.read_text().split() if victims.exists() else ():
+        try:  # a node that is only processes: groups, and a run directory with files of process ids
+            if word.isdigit():
+                os.killpg(int(word), signal.SIGKILL)
+            else:
+                for file in pathlib.Path(word).rglob("*.pid"):
+                    os.kill(int(file.read_text()), signal.SIGKILL)
+                shutil.rmtree(word)
+        except (OSError, ValueError):
             pass
 if mood != "lie":
     (place / plug).write_text("off" if action == "off" else "on")

@@ -21,9 +21,10 @@ _CONTROLLER = """
 import sys
 from pathlib import Path
 from reconciler.cli.controller import Options, run_controller
-source, state, pki, listen, accept, branch, path = sys.argv[1:]
+source, state, pki, listen, accept, branch, path, secrets, agents = sys.argv[1:]
 sys.exit(run_controller(Options(source=source, branch=branch, path=path, state=Path(state),
-    pki=Path(pki), listen=listen, accept=accept, every_s=0.2, verbose=False)))
+    pki=Path(pki), listen=listen, accept=accept, every_s=0.2, verbose=False,
+    secrets=Path(secrets), fence_agents=(Path(agents),))))
 """
 _SCRIPT = """#!/bin/sh
 # start|stop|status NAME: a service that sleeps, and notes every start and stop.
@@ -72,7 +73,11 @@ class Whole:
         self.processes = {}
 
     def text(
-        self, services, *, heartbeat="{every: 100ms, suspect-after: 300ms, lost-after: 800ms}"
+        self,
+        services,
+        *,
+        heartbeat="{every: 100ms, suspect-after: 300ms, lost-after: 800ms}",
+        fencing="fencing: none\naccept-split-brain: true\n",
     ):
         """The cluster's file with these services: a name, or a name and more settings."""
         nodes = "\n".join(
@@ -81,7 +86,7 @@ class Whole:
         lines = "\n".join(self._service(word) for word in services)
         return (
             f"version: 1\ncluster: whole\nheartbeat: {heartbeat}\nnodes:\n{nodes}\n"
-            f"services:\n{lines}\nfencing: none\naccept-split-brain: true\n"
+            f"services:\n{lines}\n{fencing}"
         )
 
     def _service(self, word):
@@ -103,6 +108,7 @@ class Whole:
         words = [
             sys.executable, "-c", _CONTROLLER, str(self.source), str(self.root / "state"),
             str(self.pki), f"127.0.0.1:{self.port}", self.accept, self.branch, self.path,
+            str(self.root / "secrets"), str(self.root / "agents"),
         ]  # fmt: skip
         self._spawn("controller", words)
 
@@ -111,7 +117,8 @@ class Whole:
             sys.executable, "-m", "reconciler.runtime.agent", "--node", node,
             "--controller", f"127.0.0.1:{self.port}", "--pki", str(self.pki),
             "--state", str(self.root / f"agent-{node}"), "--run", str(self.run(node)),
-            "--pretend-addresses",
+            "--pretend-addresses", "--secrets", str(self.root / "secrets"),
+            "--fence-agents", str(self.root / "agents"),
         ]  # fmt: skip
         self._spawn(node, words)
 

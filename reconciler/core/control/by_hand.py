@@ -51,6 +51,7 @@ def ended(turn: Turn, event: FenceEnded) -> None:
     if not confirmed:
         turn.do(Refuse(request=request, reason=event.outcome.reason or "it was not confirmed"))
         return
+    turn.note(fences=budget.confirmed(turn.state.ledger.fences, event.node))
     if turn.node(event.node).boot in (boot, None):
         prove(turn, event.node)
     turn.do(Tell(request=request, body=about, last=True))

@@ -126,7 +126,9 @@ def fence_ended(turn: Turn, event: FenceEnded) -> None:
         turn.keep(fenced(facts))
         turn.note(doubts=tuple(d for d in turn.state.ledger.doubts if d.node != event.node))
     troubles = {n: words for n, words in turn.state.fence_troubles.items() if n != event.node}
-    if not succeeded:
+    if succeeded:
+        turn.note(fences=budget.confirmed(turn.state.ledger.fences, event.node))
+    else:
         troubles[event.node] = f"{event.node} could not be fenced: {event.outcome.reason}"
     turn.change(fence_troubles=troubles)
     turn.news.append(transition.Ended(action=action.id, succeeded=succeeded))

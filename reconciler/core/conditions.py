@@ -37,6 +37,8 @@ SCORE_MAX: Final = 1_000_000
 
 _MINUTE_MS: Final = 60_000
 _DAY_MS: Final = 86_400_000
+_CALENDAR_MS: Final = 100_000_000_000_000
+"""Times from 1970 to the year 5138 have a date; others, which no clock shows, count as the nearest such."""
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})", re.ASCII)
 _PART = re.compile(r"[0-9]{1,40}", re.ASCII)
@@ -210,7 +212,8 @@ def holds(during: During, utc_ms: Millis) -> bool:
         return False
     if during.until_ms is not None and utc_ms >= during.until_ms:
         return False
-    day, rest_ms = divmod(utc_ms + _ahead_ms(during.zone, utc_ms), _DAY_MS)
+    clock_ms = utc_ms + _ahead_ms(during.zone, utc_ms)
+    day, rest_ms = divmod(min(max(clock_ms, 0), _CALENDAR_MS), _DAY_MS)
     if not during.hours:
         return _on_day(during, day)
     minute = rest_ms // _MINUTE_MS

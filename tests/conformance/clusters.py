@@ -4,6 +4,7 @@ Each cluster is drawn with a few features, so that a difference points at them. 
 Pacemaker itself would write: a status that some history could have left behind.
 """
 
+import hashlib
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ FEATURES: Final = (
 _INFINITY: Final = "INFINITY"
 _NO_PARAMETERS: Final = "f2317cad3d54cec5d7d7aa7d0bf35cf8"
 """The digest that Pacemaker makes of no parameters at all."""
+_TIMEOUT_ONLY: Final = hashlib.md5(b' <parameters CRM_meta_timeout="20000"/>\n').hexdigest()  # noqa: S324
+"""The one of a recurring monitor without any, which counts its timeout."""
 _KEY: Final = "1:1:0:00000000-0000-0000-0000-000000000000"
 
 
@@ -394,7 +397,7 @@ class _Drawing:
             "interval": interval,
             "last-rc-change": "1699999000",
             "crm_feature_set": "3.0.14",
-            "op-digest": _NO_PARAMETERS,
+            "op-digest": _NO_PARAMETERS if interval == "0" else _TIMEOUT_ONLY,
         }
         return _under(parent, "lrm_rsc_op", said, id=f"{name}_{operation}_{interval}")
 

@@ -33,7 +33,8 @@ class Verdict:
     """What came of one cluster."""
 
     word: str
-    """`same`, `leaner`, `different`, `unsupported`, `broken` (by us), or `refused` (by Pacemaker)."""
+    """`same`; `elsewhere`: the same is done to the same services, on other nodes; `leaner`; `different`;
+    `unsupported`; `broken` (by us); or `refused` (by Pacemaker)."""
     detail: str = ""
 
 
@@ -59,6 +60,8 @@ def judge(root: ET.Element) -> Verdict:
     )
     forgotten = any(kind == "fence" for kind, *_ in theirs - ours)
     word = "leaner" if fewer and not forgotten else "different"
+    if _without_nodes(ours) == _without_nodes(theirs):
+        word = "elsewhere"
     return Verdict(word=word, detail=f"{extra} {missing}".strip())
 
 
@@ -124,6 +127,13 @@ def _actions(text: str) -> Actions:
                 if other == name and way == "migrate_to":
                     found["stop", name, source] -= 1
     return +found
+
+
+def _without_nodes(actions: Actions) -> Counter[tuple[str, str]]:
+    found: Counter[tuple[str, str]] = Counter()
+    for (kind, name, _), times in actions.items():
+        found[kind, name] += times
+    return found
 
 
 def _gain(actions: Actions) -> tuple[int, int]:

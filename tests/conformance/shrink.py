@@ -49,7 +49,7 @@ def shrunk(root: ET.Element, differs: Callable[[ET.Element], bool]) -> ET.Elemen
 def _places(root: ET.Element) -> Iterator[int]:
     """What may be left out, by its number in the order of the document."""
     for number, element in enumerate(root.iter()):
-        if element.tag in _SPARED:
+        if element.tag in _SPARED and element.get("class") != "stonith":
             yield number
 
 
@@ -63,6 +63,8 @@ def _take_out(root: ET.Element, place: int) -> None:
         _forget_node(root, gone)
     elif gone is not None and gone.tag in {"primitive", "group", "clone"}:
         _forget_resources(root, {gone.get("id"), *(each.get("id") for each in gone.iter())})
+        for tag in ("group", "clone"):  # Pacemaker stumbles over empty ones
+            _drop(root, lambda each, tag=tag: each.tag == tag and each.find(".//primitive") is None)
 
 
 def _forget_node(root: ET.Element, node: ET.Element) -> None:

@@ -59,7 +59,8 @@ def eligible_nodes(world: World, rules: Rules, bans: Bans) -> list[Mask]:
     rules depend on facts, have their bans read one by one.
     """
     compiled = world.compiled
-    masks = [mask & world.open for mask in compiled.allowed]
+    usable = world.open & ~rules.unhealthy
+    masks = [mask & usable for mask in compiled.allowed]
     for part in _changing(world, rules):
         masks[part] = _unbanned(world, bans[part])
     for base, layers in world.layers.items():
@@ -124,6 +125,7 @@ def _table(world: World, rules: Rules, part: int, node_bans: tuple[Ban, ...]) ->
         yield Ban(mask=everywhere, why=Why.EXTRA_COPY, text=text, origin=service.origin)
     yield from _location_bans(world, rules, service)
     yield from node_bans
+    yield Ban(mask=rules.unhealthy, why=Why.BANNED, text="{node} reports that it is not healthy")
     yield from ticket_bans(world, rules, part)
     yield from _quorum_bans(world, part)
     yield from _failure_bans(world, rules, service)

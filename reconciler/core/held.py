@@ -40,6 +40,8 @@ def _pin(copies: Copies, mask: Mask) -> Copies:
         failed=copies.failed & ~mask,
         changed=copies.changed & ~mask,
         reloadable=copies.reloadable & ~mask,
+        starting=copies.starting & ~mask,
+        leftover=copies.leftover,
         pinned=copies.pinned | mask,
         silent=copies.silent | doubtful,
     )

@@ -46,17 +46,20 @@ class Mishaps:
 
 def read_mishaps(intent: Intent, observed: Observed, blueprint: Blueprint) -> Mishaps:
     """Read every failure and every lost node by its policy."""
-    policies: dict[Copy, OnFail] = {}
-    standby: dict[NodeName, str] = {}
-    stopped: dict[ServiceName, str] = {}
     fenced = _lost_nodes(intent, observed)
-    blocked = set()
-    for copy in observed.copies:
-        if not copy.failed or copy.service not in blueprint.service_index:
+    standby, stopped = dict[NodeName, str](), dict[ServiceName, str]()
+    _read_failures(observed, blueprint, standby, stopped)
+    policies: dict[Copy, OnFail] = {}
+    blocked: set[Copy] = set()
+    untouchable = {node.name for node in intent.nodes if node.maintenance}
+    for copy in sorted(filter(_failed, observed.copies), key=_place):
+        index = blueprint.service_index.get(copy.service)
+        if index is None:
             continue
-        service = blueprint.services[blueprint.service_index[copy.service]]
+        service = blueprint.services[index]
         policy = policies[copy] = _policy(intent, service, copy)
         what = f'"{copy.service}" failed there ({copy.failed_operation or "monitor"})'
+        held = copy.node in untouchable or service.maintenance or not service.managed
         match policy:
             case OnFail.BLOCK:
                 blocked.add(copy)
@@ -64,14 +67,11 @@ def read_mishaps(intent: Intent, observed: Observed, blueprint: Blueprint) -> Mi
                 stopped[copy.service] = f"it failed on {copy.node}"
             case OnFail.STANDBY:
                 standby[copy.node] = what
-            case OnFail.FENCE if service.managed and not service.maintenance:
-                if _may_fence(intent, observed, copy.node):
-                    fenced.setdefault(copy.node, what)
-                else:
-                    blocked.add(copy)
-            case _:
-                pass
-    frozen = set(_tickets_lost(intent, observed, blueprint, fenced))
+            case OnFail.FENCE if not held and _may_fence(intent, observed, copy.node):
+                fenced.setdefault(copy.node, what)
+            case OnFail.FENCE if not held:
+                blocked.add(copy)
+    frozen = _tickets_lost(intent, observed, blueprint, fenced)
     return Mishaps(
         fenced=fenced,
         standby=standby,
@@ -80,6 +80,27 @@ def read_mishaps(intent: Intent, observed: Observed, blueprint: Blueprint) -> Mi
         frozen=frozenset(frozen),
         policies=policies,
     )
+
+
+def _read_failures(
+    observed: Observed,
+    blueprint: Blueprint,
+    standby: dict[NodeName, str],
+    stopped: dict[ServiceName, str],
+) -> None:
+    """Failures outlive the copies that failed: their policies hold until they are forgotten or cleared."""
+    for failure in observed.failures:
+        index = blueprint.service_index.get(failure.service)
+        if index is None:
+            continue
+        match _operation(blueprint.services[index], failure.operation).on_fail:
+            case OnFail.STOP:
+                stopped.setdefault(failure.service, f"it failed on {failure.node}")
+            case OnFail.STANDBY:
+                cause = f'"{failure.service}" failed there ({failure.operation})'
+                standby.setdefault(failure.node, cause)
+            case _:
+                pass
 
 
 def _tickets_lost(
@@ -102,7 +123,7 @@ def _tickets_lost(
 
 
 def _policy(intent: Intent, service: Service, copy: Copy) -> OnFail:
-    operation = _operation(service, copy)
+    operation = _operation(service, copy.failed_operation, copy.role)
     if operation.on_fail is not None:
         return operation.on_fail
     if copy.failed_operation == STOP:
@@ -114,8 +135,16 @@ def _policy(intent: Intent, service: Service, copy: Copy) -> OnFail:
     return OnFail.RESTART
 
 
-def _operation(service: Service, copy: Copy) -> Operation:
-    match copy.failed_operation:
+def _failed(copy: Copy) -> bool:
+    return copy.failed
+
+
+def _place(copy: Copy) -> tuple[str, str, int]:
+    return copy.service, copy.node, copy.instance
+
+
+def _operation(service: Service, name: str, role: Role = Role.STARTED) -> Operation:
+    match name:
         case "start":
             return service.start
         case "stop":
@@ -124,7 +153,7 @@ def _operation(service: Service, copy: Copy) -> Operation:
             return service.promote
         case "demote":
             return service.demote
-        case _ if copy.role is Role.PROMOTED and service.monitor_promoted is not None:
+        case _ if role is Role.PROMOTED and service.monitor_promoted is not None:
             return service.monitor_promoted
         case _:
             return service.monitor

@@ -132,7 +132,7 @@ def _forward(problem: Problem, drift: Drift, link: Link) -> Iterator[tuple[Key, 
     standing = drift.steady[link.other] | problem.variables[link.other].reliable
     for at in bits(starts):
         here = 1 << at
-        if supply & here and not link.every:
+        if supply & here and not link.every and not link.minimum:
             yield Key(START, link.other, at), Key(START, link.service, at)
         elif link.every or standing.bit_count() < link.least:
             for there in bits(supply):
@@ -161,7 +161,7 @@ def _backward(problem: Problem, drift: Drift, link: Link) -> Iterator[tuple[Key,
     standing = drift.steady[link.other] | problem.variables[link.other].reliable
     for at in bits(stops):
         here = 1 << at
-        if supply & here and not link.every:
+        if supply & here and not link.every and not link.minimum:
             yield Key(STOP, link.service, at), Key(STOP, link.other, at)
         elif link.every or standing.bit_count() < link.least:
             for there in bits(supply):

@@ -234,7 +234,9 @@ def _variable(
     for score, whole in add_scores(candidates, scores):
         worth = copy + score * preference
         stay, home = scale.disturbance, scale.home
-        if not critical or (spread and (score + stickiness <= 0 or part.base in world.layers)):
+        if not critical:
+            stay, home = 1, 0  # the least there is: it moves for anything, but not for nothing
+        elif spread and (score + stickiness <= 0 or part.base in world.layers):
             # Balance comes before staying where nothing speaks for the node.
             stay = home = 0
         for extra, mask in (

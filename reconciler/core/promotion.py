@@ -10,7 +10,7 @@ from reconciler.core.compiled import Scores
 from reconciler.core.rules import Ban, Rules, location_ban
 from reconciler.core.scores import add_scores
 from reconciler.core.world import Mask, World
-from reconciler.model.intent import Mandate, OnLoss, Requires, Role
+from reconciler.model.intent import Mandate, OnLoss, Requires, Role, Safety
 from reconciler.model.placement import Why
 
 _UNASKED = -1
@@ -38,6 +38,11 @@ def promotion_bans(world: World, rules: Rules, part: int) -> Iterator[Ban]:
             case _:
                 text = "without a majority nothing stays promoted"
                 yield Ban(mask=world.everywhere, why=Why.NO_QUORUM, text=text)
+    if world.unheard and service.safety is Safety.EXCLUSIVE:
+        names = " and ".join(world.names(world.unheard))
+        text = f'a copy of "{service.name}" may be promoted on {names}, never heard so far'
+        mask = world.everywhere & ~world.copies[part].running
+        yield Ban(mask=mask, why=Why.NO_PROOF, text=text)
     unfit = sum(mask for score, mask in promotion_totals(world, rules, part) if score < 0)
     text = f'nothing says that "{service.name}" on {{node}} is fit to be promoted'
     yield Ban(mask=unfit, why=Why.BANNED, text=text, origin=service.origin)

@@ -36,12 +36,17 @@ class Because:
 
     def stop(self, v: int, at: int) -> tuple[Reason, ...]:
         """Why a running copy is stopped."""
+        if self.problem.world.copies[v].leftover >> at & 1:
+            name, node = self._label(v), self._node(at)
+            text = f"what is left of {name} on {node} is cleared away: it runs elsewhere now"
+            return (Reason(why=Why.FAILED, text=text, node=node),)
         staying = self.chosen[v] >> at & 1
         return tuple(self._why_restart(v, at) if staying else self._why_leave(v, at))
 
     def start(self, v: int, at: int) -> tuple[Reason, ...]:
         """Why a copy is started here."""
-        if self.drift.stop[v] >> at & 1:
+        again = self.drift.stop[v] & ~self.problem.world.copies[v].leftover
+        if again >> at & 1:
             return tuple(self._why_restart(v, at))
         return tuple(self._why_arrive(v, at))
 

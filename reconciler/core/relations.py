@@ -224,7 +224,8 @@ class _Reader:
                 for layer in self._blueprint.layers.get(service, ()):
                     yield replace(link, service=layer)
             unpromoted = promotion.get(other)
-            if colocation.primary_role is Role.UNPROMOTED and unpromoted is not None:
+            required = colocation.strength is Mandate.REQUIRED
+            if required and colocation.primary_role is Role.UNPROMOTED and unpromoted is not None:
                 yield Link(
                     tie=Tie.APART, service=service, other=unpromoted, origin=colocation.origin
                 )

@@ -82,6 +82,7 @@ def moves_alone(problem: Problem, v: int, chosen: Mask) -> bool:
         and v not in problem.world.promotion
         and not copies.pinned
         and copies.healthy == copies.running
+        and not copies.reloadable
         and copies.running.bit_count() == 1
         and chosen.bit_count() == 1
         and chosen != copies.running

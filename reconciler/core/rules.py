@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from reconciler.core.compiled import Scores
 from reconciler.core.conditions import asked
-from reconciler.core.scores import health_scores
+from reconciler.core.scores import INFINITY, health_scores
 from reconciler.core.world import Mask, World
 from reconciler.model.ids import Millis, NodeName, ServiceName
 from reconciler.model.intent import Location, Mandate, Origin, TicketRule
@@ -41,6 +41,8 @@ class Rules:
     """What locations make nodes worth to each service."""
     health: Scores
     """What the health of nodes is worth to every service."""
+    unhealthy: Mask
+    """Nodes whose health forbids everything."""
     now_ms: Millis
 
     def scores(self, name: ServiceName) -> Scores:
@@ -56,13 +58,15 @@ def read_rules(world: World, now_ms: Millis) -> Rules:
     promotion: dict[ServiceName, dict[NodeName, int]] = defaultdict(dict)
     for fit in world.observed.promotion_scores:
         promotion[fit.service][fit.node] = fit.score
+    health = tuple(health_scores(world))
     return Rules(
         locations=world.compiled.locations,
         failures={name: tuple(found) for name, found in failures.items()},
         tickets=world.compiled.tickets,
         promotion=promotion,
         standing=world.compiled.scores,
-        health=tuple(health_scores(world)),
+        health=tuple((score, mask) for score, mask in health if score > -INFINITY),
+        unhealthy=sum(mask for score, mask in health if score <= -INFINITY),
         now_ms=now_ms,
     )
 

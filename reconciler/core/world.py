@@ -115,6 +115,9 @@ def read_world(intent: Intent, observed: Observed) -> World:
     by_service: dict[ServiceName, list[Copy]] = defaultdict(list)
     for copy in observed.copies:
         by_service[copy.service].append(copy)
+    for found in by_service.values():
+        if len(found) > 1:
+            found.sort(key=_seat)
     compiled = compile_intent(intent, _crowds(by_service))
     blueprint = compiled.blueprint
     heard = {state.name: state for state in observed.nodes}
@@ -158,6 +161,10 @@ def read_world(intent: Intent, observed: Observed) -> World:
         maintenance=blueprint.maintenance,
         everywhere=blueprint.everywhere,
     )
+
+
+def _seat(copy: Copy) -> tuple[str, int]:
+    return copy.node, copy.instance
 
 
 def _crowds(by_service: Mapping[ServiceName, list[Copy]]) -> Crowds:

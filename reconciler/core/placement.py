@@ -15,7 +15,7 @@ from reconciler.core.problem import Problem, Variable
 from reconciler.core.relations import Link, Tie
 from reconciler.core.restarts import restart_cost, undisturbed
 from reconciler.core.search import Found, Search
-from reconciler.core.solve import Work, solve
+from reconciler.core.solve import Work, retreat, solve
 from reconciler.core.world import Mask, bits
 from reconciler.model.intent import Packing
 
@@ -240,31 +240,12 @@ def _search_wide(state: _State, wide: set[int]) -> None:
         state.loads.add(problem.variables[v], mask, -1)
         state.chosen[v] = 0
     # Pieces that come later have nothing yet, which what is content may not bear.
-    _retreat(problem, before, state.chosen)
+    retreat(problem, before, state.chosen)
     solved = solve(problem, order, state.chosen, state.loads, state.work, before)
     better = solved.found or Found(chosen=before, worth=0, squares=0)
     _take(state, order, better)
     state.settled |= wide
     state.gap += max(0, solved.bound - better.worth)
-
-
-def _retreat(problem: Problem, chosen: dict[int, Mask], others: dict[int, Mask]) -> None:
-    """Give up copies until nothing is broken: a start that any search can only improve."""
-
-    def seats(index: int) -> Mask:
-        return chosen.get(index, others.get(index, 0))
-
-    busy = True
-    while busy:
-        busy = False
-        for v in chosen:
-            for link in problem.links[v]:
-                lost = broken(link, problem.variables, seats)
-                for end in (link.service, link.other):
-                    gone = lost if end == link.service else link.place(lost)
-                    if lost and chosen.get(end, 0) & gone:
-                        chosen[end] &= ~gone
-                        lost, busy = 0, True
 
 
 def _relaxed(state: _State, piece: list[int]) -> int:

@@ -28,7 +28,7 @@ SUBSETS_MAX = 2_000
 """More ways than this to choose as many nodes for one service are not enumerated."""
 STEP = 4
 """What a decision costs of the budget, besides its links."""
-DESCENT = 4
+DESCENT = 3
 """How much of its budget more than once a search may spend until it has an answer at all."""
 
 

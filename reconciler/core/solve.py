@@ -9,8 +9,10 @@ Law: `bound` is never below what exists, so an answer that meets it is proven.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from reconciler.core.bonds import broken
 from reconciler.core.cliques import apart_bound, seat_apart
 from reconciler.core.loads import Loads
+from reconciler.core.pool import repack
 from reconciler.core.problem import Problem
 from reconciler.core.search import Found, Search
 from reconciler.core.separable import separate
@@ -20,6 +22,8 @@ TRIAL = 20_000
 """Work of a first search: enough for all that is small."""
 BUDGET = 200_000
 """Work of one search, in links looked at."""
+SEARCHED_MAX = 24
+"""With more variables than this that compete for room, a search gets nowhere."""
 
 
 @dataclass(slots=True)
@@ -56,18 +60,57 @@ def solve(
 ) -> Solved:
     """Choose for the variables of `order`, given what all others have; `before` is a choice to better."""
     search = Search(problem, order, fixed, loads, budget=min(TRIAL, work.left))
-    found = _run(search, work, _known(search, before))
-    if found is not None and found.proven:
-        return Solved(found, found.worth)
+    found = _known(search, before)
+    crowded = before is not None and any(problem.variables[v].demand for v in order)
+    searched = not crowded or len(order) <= SEARCHED_MAX
+    if searched:
+        found = _run(search, work, found)
+        if found is not None and found.proven:
+            return Solved(found, found.worth)
     exact = _by_shape(problem, order, fixed, loads, search)
     if exact is not None:
         return Solved(exact, exact.worth)
     bound = apart_bound(problem, search, order)
-    if found is not None and found.worth >= bound:
+    if crowded and found is not None and found.worth < bound:
+        repacked = repack(problem, order, fixed, loads, found.chosen)
+        found = _better(problem, search, fixed, found, repacked)
+    if not searched or (found is not None and found.worth >= bound):
         return Solved(found, bound)
     longer = Search(problem, order, fixed, loads, budget=min(BUDGET, work.left))
     found = _run(longer, work, found)
     return Solved(found, found.worth if found is not None and found.proven else bound)
+
+
+def retreat(problem: Problem, chosen: dict[int, Mask], others: Mapping[int, Mask]) -> None:
+    """Give up copies until nothing is broken: a start that any search can only improve."""
+
+    def seats(index: int) -> Mask:
+        return chosen.get(index, others.get(index, 0))
+
+    busy = True
+    while busy:
+        busy = False
+        for v in chosen:
+            for link in problem.links[v]:
+                lost = broken(link, problem.variables, seats)
+                for end in (link.service, link.other):
+                    gone = lost if end == link.service else link.place(lost)
+                    if lost and chosen.get(end, 0) & gone:
+                        chosen[end] &= ~gone
+                        lost, busy = 0, True
+
+
+def _better(
+    problem: Problem,
+    search: Search,
+    fixed: Mapping[int, Mask],
+    found: Found,
+    chosen: dict[int, Mask],
+) -> Found:
+    """The better of what was found and another choice, once that is made to break nothing."""
+    retreat(problem, chosen, fixed)
+    worth = search.worth(chosen)
+    return Found(chosen=chosen, worth=worth, squares=0) if worth > found.worth else found
 
 
 def _known(search: Search, before: dict[int, Mask] | None) -> Found | None:

@@ -64,7 +64,9 @@ def _misspelt(text: str) -> Exception:
 
 
 def _tests(value: object) -> tuple[AttributeTest, ...]:
-    if not isinstance(value, dict) or not value:
+    if value == {}:
+        raise wrong("The mapping is empty; an attribute and what is asked of it are needed.")
+    if not isinstance(value, dict):
         raise wrong(
             f"A mapping of attributes and what is asked of each is needed here, not {shown(value)}. "
             'Write {ping: "> 0"}.',

@@ -33,9 +33,10 @@ def read_zone(value: object) -> Zone:
     name = read_text(value)
     zone = _looked_up(name)
     if zone is None:
+        known = (each for each in available_timezones() if not _OF_A_MACHINE.fullmatch(each))
         raise wrong(
             f"{quoted(name)} is not a time zone that this machine knows (package `tzdata`). Write UTC, or a "
-            f"name such as Europe/Berlin.{did_you_mean(name, available_timezones())}"
+            f"name such as Europe/Berlin.{did_you_mean(name, known)}"
         )
     return zone
 

@@ -27,7 +27,6 @@ from reconciler.model.intent import Intent
 VERSION = 1
 HISTORY_MAX = 1_000
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-_CHANGING = {"start": "starting", "stop": "stopping"}
 
 Body = dict[str, Any]
 

@@ -13,7 +13,14 @@ from reconciler.model.placement import Unplaced
 from reconciler.runtime.api import Body, plain
 
 VERSION = 1
-_CHANGING = {"start": "starting", "stop": "stopping"}
+_CHANGING = {
+    "start": "starting",
+    "stop": "stopping",
+    "promote": "promoting",
+    "demote": "demoting",
+    "reload": "reloading",
+    "migrate": "migrating",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

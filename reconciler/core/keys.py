@@ -101,7 +101,8 @@ class Namer:
             # The first copy of a node is the one with the role, when it comes and when it goes.
             first = numbers.get((key.rank, base, key.node))
             return numbers.get((STOP, base, key.node), 0) if first is None else first
-        return numbers.get((key.rank, key.part, key.node), 0)
+        rank = START if key.rank == START else STOP
+        return numbers.get((rank, key.part, key.node), 0)
 
 
 def _reasons(because: Because, key: Key) -> tuple[Reason, ...]:
@@ -135,7 +136,7 @@ def _instances(problem: Problem, drift: Drift, base: int) -> dict[tuple[int, int
     for part in parts:
         for at in bits(drift.start[part]):
             restarted = numbers.get((STOP, part, at))
-            staying = drift.restarting(part) >> at & 1 and restarted is not None
+            staying = (drift.restarting(part) | world.copies[part].starting) >> at & 1
             numbers[START, part, at] = (
                 restarted if staying and restarted is not None else next(free)
             )

@@ -17,7 +17,7 @@ once (`serialize`, `ordered`) follows the order that the rest gives.
 
 from collections import defaultdict
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import pairwise, product
 
 from reconciler.core.drift import Drift
 from reconciler.core.keys import FENCE, MIGRATE, PROBE, RELOAD, START, STOP, Key, Namer
@@ -100,7 +100,7 @@ def _edges(problem: Problem, drift: Drift) -> Iterator[tuple[Key, Key]]:
         if starts:
             yield from _moves(problem, drift, v)
     for link in problem.relations.apart:
-        yield from _apart(drift, link)
+        yield from _apart(problem, drift, link)
     for link in problem.relations.together:
         parts = problem.world.parts
         live = {link.service, link.other} & drift.migrate.keys()
@@ -184,8 +184,11 @@ def _moves(problem: Problem, drift: Drift, v: int) -> Iterator[tuple[Key, Key]]:
             yield Key(PROBE, problem.world.parts[v].base, looked), Key(START, v, at)
 
 
-def _apart(drift: Drift, link: Link) -> Iterator[tuple[Key, Key]]:
-    for one, other in ((link.service, link.other), (link.other, link.service)):
+def _apart(problem: Problem, drift: Drift, link: Link) -> Iterator[tuple[Key, Key]]:
+    layers = problem.world.layers
+    mine = (link.service, *layers.get(link.service, ()))
+    theirs = (link.other, *layers.get(link.other, ()))
+    for one, other in (*product(mine, theirs), *product(theirs, mine)):
         for at in bits(drift.start[one]):
             for there in bits(drift.stop[other] & link.place(1 << at)):
                 yield Key(STOP, other, there), Key(START, one, at)

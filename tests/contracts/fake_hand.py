@@ -33,8 +33,10 @@ class FakeHand:
     """Services by name; `calls` keeps what was asked, in order."""
 
     running: set[ServiceName] = field(default_factory=set)
+    promoted: set[ServiceName] = field(default_factory=set)
+    """Those of the running ones that are promoted."""
     faults: dict[tuple[ServiceName, str], Fault] = field(default_factory=dict)
-    """By service and operation (`start`, `stop`, `probe`)."""
+    """By service and operation (`start`, `stop`, `probe`, `promote`, `demote`, `reload`)."""
     takes_ms: dict[str, int] = field(default_factory=dict)
     """How long an operation takes when nothing is wrong with it."""
     watches: bool = True
@@ -44,6 +46,7 @@ class FakeHand:
     def kill(self, name: ServiceName) -> None:
         """End a running service behind everybody's back; its watchers hear of it at once."""
         self.running.discard(name)
+        self.promoted.discard(name)
         for died in self._watchers.pop(name, []):
             died()
 
@@ -54,7 +57,7 @@ class FakeHand:
         if self.faults.get((service.name, "start")) is Fault.LIES:
             return Outcome(verdict=Verdict.FAILED, reason="start succeeded, but it does not run")
         self.running.add(service.name)
-        return Outcome(verdict=Verdict.RUNNING, exit_code=0)
+        return Outcome(verdict=self._role(service), exit_code=0)
 
     async def stop(self, service: Service, context: OperationContext) -> Outcome:
         trouble = await self._trouble("stop", service, context)
@@ -64,14 +67,33 @@ class FakeHand:
             return Outcome(verdict=Verdict.FAILED, reason="stop succeeded, but it still runs")
         self._watchers.pop(service.name, None)
         self.running.discard(service.name)
+        self.promoted.discard(service.name)
         return Outcome(verdict=Verdict.STOPPED, exit_code=0)
 
     async def probe(self, service: Service, context: OperationContext) -> Outcome:
         trouble = await self._trouble("probe", service, context)
         if trouble is not None:
             return trouble
-        runs = service.name in self.running
-        return Outcome(verdict=Verdict.RUNNING if runs else Verdict.STOPPED)
+        return Outcome(verdict=self._role(service))
+
+    async def promote(self, service: Service, context: OperationContext) -> Outcome:
+        return await self._change("promote", service, context, promoted=True)
+
+    async def demote(self, service: Service, context: OperationContext) -> Outcome:
+        return await self._change("demote", service, context, promoted=False)
+
+    async def reload(self, service: Service, context: OperationContext) -> Outcome:
+        return await self._change("reload", service, context, promoted=None)
+
+    async def migrate_to(self, service: Service, context: OperationContext) -> Outcome:
+        return await self._change("migrate-to", service, context, promoted=None)
+
+    async def migrate_from(self, service: Service, context: OperationContext) -> Outcome:
+        trouble = await self._trouble("migrate-from", service, context)
+        if trouble is not None:
+            return trouble
+        self.running.add(service.name)
+        return Outcome(verdict=self._role(service), exit_code=0)
 
     def watch(
         self, service: Service, context: OperationContext, died: Callable[[], None]
@@ -86,6 +108,27 @@ class FakeHand:
                 watchers.remove(died)
 
         return end
+
+    def _role(self, service: Service) -> Verdict:
+        if service.name not in self.running:
+            return Verdict.STOPPED
+        return Verdict.PROMOTED if service.name in self.promoted else Verdict.RUNNING
+
+    async def _change(
+        self, operation: str, service: Service, context: OperationContext, *, promoted: bool | None
+    ) -> Outcome:
+        """Change what runs; a lie changes nothing, and the look that follows finds that out."""
+        trouble = await self._trouble(operation, service, context)
+        if trouble is not None:
+            return trouble
+        if service.name not in self.running:
+            return Outcome(verdict=Verdict.FAILED, reason=f"{operation}: it does not run")
+        if promoted is not None and self.faults.get((service.name, operation)) is not Fault.LIES:
+            (self.promoted.add if promoted else self.promoted.discard)(service.name)
+        wanted = {True: Verdict.PROMOTED, False: Verdict.RUNNING}.get(promoted)
+        if wanted not in (None, self._role(service)):
+            return Outcome(verdict=Verdict.FAILED, reason=f"{operation} left it as it was")
+        return Outcome(verdict=self._role(service), exit_code=0)
 
     async def _trouble(
         self, operation: str, service: Service, context: OperationContext

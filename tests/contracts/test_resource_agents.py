@@ -15,16 +15,19 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.fencing.watch import FenceDeviceHand
 from reconciler.model.ids import Millis, ServiceName
-from reconciler.model.intent import Kind, Service
+from reconciler.model.intent import FenceDevice, Kind, Service
 from reconciler.model.operation import Outcome, Verdict
-from reconciler.ports import OperationContext, ResourceAgent
+from reconciler.ports import OperationContext, ResourceAgent, RoleAgent
 from reconciler.resources import reaper
 from reconciler.resources.lookup import ROOT
 from reconciler.resources.ocf import OcfHand
 from reconciler.resources.pretended_vip import PretendedVipHand
 from reconciler.resources.script import ScriptHand
+from reconciler.runtime.fence_agents import device_fences
 from tests.contracts.fake_hand import FakeHand
+from tests.fencing.devices import install
 from tests.resources import scripts
 from tests.resources.namespaces import cable, inside
 from tests.resources.systemd_host import systemd_host
@@ -126,13 +129,40 @@ def systemd(directory: Path) -> Iterator[Case]:
         )
 
 
+@contextlib.contextmanager
+def fence_device(directory: Path) -> Iterator[Case]:
+    install(directory)
+    device = FenceDevice(name="toy", agent="fence_toy", nodes=())
+    context = dataclasses.replace(scripts.context(directory), device=device)
+    fences = device_fences(
+        run_directory=context.run_directory, secrets=directory, places=(directory,)
+    )
+    service = Service(name=ServiceName("watch"), kind=Kind.FENCE_DEVICE, agent="toy")
+    yield Case(lambda: FenceDeviceHand(fences), service, context)
+
+
+@contextlib.contextmanager
+def stateful(directory: Path) -> Iterator[Case]:
+    _needs_agents()
+    if not (ROOT / "pacemaker" / "Stateful").exists():
+        pytest.skip("needs pacemaker-resource-agents (scripts/packages)")
+    service = dataclasses.replace(
+        ocf_service("Stateful", state=str(directory / "stateful"), envfile=str(directory / "env")),
+        agent="pacemaker:Stateful",
+        promotable=True,
+        promoted=1,
+    )
+    yield Case(OcfHand, service, scripts.context(directory, timeout_ms=15_000))
+
+
 def _needs_agents() -> None:
     if os.geteuid() != 0 or not ROOT.is_dir():
         pytest.skip("needs root and resource-agents (scripts/packages)")
 
 
-FAST = [fake, script, pretended_vip]
-REAL = [ocf, ocf_with_pid_file, vip, systemd]
+FAST = [fake, script, pretended_vip, fence_device]
+REAL = [ocf, ocf_with_pid_file, stateful, vip, systemd]
+WITH_ROLES = [fake, pytest.param(stateful, marks=pytest.mark.real)]
 
 
 def real(case: Callable[..., object]) -> tuple[pytest.MarkDecorator, ...]:
@@ -256,3 +286,58 @@ def test_a_watch_that_was_ended_stays_silent(case):
         assert calls == []
 
     against(case, story)
+
+
+# Roles ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=WITH_ROLES, ids=lambda case: case.__name__)
+def roles(request, tmp_path_factory) -> Iterator[Case]:
+    with request.param(tmp_path_factory.mktemp("roles")) as made:
+        yield made
+
+
+def test_a_copy_starts_unpromoted_and_is_promoted_and_demoted(roles):
+    async def story(hand):
+        assert isinstance(hand, RoleAgent)
+        service, context = roles.service, roles.context
+        promoted = dataclasses.replace(context, promoted=True)
+        assert (await hand.start(service, context)).verdict is Verdict.RUNNING
+        assert (await hand.promote(service, context)).verdict is Verdict.PROMOTED
+        assert (await hand.probe(service, promoted)).verdict is Verdict.PROMOTED
+        assert (await hand.demote(service, promoted)).verdict is Verdict.RUNNING
+        assert (await hand.probe(service, context)).verdict is Verdict.RUNNING
+
+    against(roles, story)
+
+
+def test_promoting_what_is_promoted_and_demoting_what_is_not_are_successes(roles):
+    async def story(hand):
+        assert (await hand.start(roles.service, roles.context)).verdict is Verdict.RUNNING
+        for operation, wanted in ((hand.promote, Verdict.PROMOTED), (hand.demote, Verdict.RUNNING)):
+            for _ in range(2):
+                assert (await operation(roles.service, roles.context)).verdict is wanted
+
+    against(roles, story)
+
+
+def test_what_does_not_run_is_neither_promoted_nor_demoted(roles):
+    async def story(hand):
+        for operation in (hand.promote, hand.demote):
+            outcome = await operation(roles.service, roles.context)
+            assert outcome.verdict not in (Verdict.RUNNING, Verdict.PROMOTED)
+        assert (await hand.probe(roles.service, roles.context)).verdict is Verdict.STOPPED
+
+    against(roles, story)
+
+
+def test_a_reload_keeps_the_role(roles):
+    async def story(hand):
+        assert (await hand.start(roles.service, roles.context)).verdict is Verdict.RUNNING
+        assert (await hand.promote(roles.service, roles.context)).verdict is Verdict.PROMOTED
+        promoted = dataclasses.replace(roles.context, promoted=True)
+        assert (await hand.reload(roles.service, promoted)).verdict is Verdict.PROMOTED
+        # An agent need not know how to stop a promoted copy: plans demote it first.
+        assert (await hand.demote(roles.service, promoted)).verdict is Verdict.RUNNING
+
+    against(roles, story)

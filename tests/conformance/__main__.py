@@ -24,7 +24,9 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--into", type=Path, help="folder for what differs")
-    parser.add_argument("--only", nargs="*", default=[], help="verdicts to keep (default: all but same)")
+    parser.add_argument(
+        "--only", nargs="*", default=[], help="verdicts to keep (default: all but same)"
+    )
     parser.add_argument("--most", type=int, default=20, help="how many differences to keep")
     asked = parser.parse_args()
     seeds = range(asked.first, asked.first + asked.clusters)
@@ -33,7 +35,9 @@ def main() -> int:
         _print_table(verdicts)
         if asked.into:
             asked.into.mkdir(parents=True, exist_ok=True)
-            differing = [seed for seed, found in verdicts.items() if _counts(found.word, asked.only)]
+            differing = [
+                seed for seed, found in verdicts.items() if _counts(found.word, asked.only)
+            ]
             work = ((seed, asked.into) for seed in differing[: asked.most])
             for line in pool.imap_unordered(_kept, work):
                 print(line, flush=True)

@@ -37,7 +37,7 @@ FEATURES: Final = (
 _INFINITY: Final = "INFINITY"
 _NO_PARAMETERS: Final = "f2317cad3d54cec5d7d7aa7d0bf35cf8"
 """The digest that Pacemaker makes of no parameters at all."""
-_TIMEOUT_ONLY: Final = hashlib.md5(b' <parameters CRM_meta_timeout="20000"/>\n').hexdigest()  # noqa: S324
+_TIMEOUT_ONLY: Final = hashlib.md5(b' <parameters CRM_meta_timeout="20000"/>\n').hexdigest()
 """The one of a recurring monitor without any, which counts its timeout."""
 _KEY: Final = "1:1:0:00000000-0000-0000-0000-000000000000"
 
@@ -52,7 +52,7 @@ class Cluster:
 
 def draw(seed: int) -> Cluster:
     """The cluster of a seed."""
-    rng = random.Random(seed)  # noqa: S311 - nothing secret
+    rng = random.Random(seed)
     features = tuple(sorted(rng.sample(FEATURES, rng.randint(1, 4))))
     return Cluster(features=features, root=_Drawing(rng, frozenset(features)).root())
 

@@ -148,11 +148,12 @@ def cluster_defaults(options: Options) -> dict[str, Value]:
     return found
 
 
-def quorum_and_health(options: Options) -> dict[str, Value]:
+def quorum_and_health(options: Options, *, devices: bool) -> dict[str, Value]:
     """The sections `quorum` and `health`."""
     policy = options.text("no-quorum-policy").lower()
     on_loss = _QUORUM.get(policy, "stop")
-    if on_loss == "fence" and not options.truth("fencing-enabled", default=True):
+    fenced = devices and options.truth("fencing-enabled", default=True)
+    if on_loss == "fence" and not fenced:
         on_loss = "stop"
     found: dict[str, Value] = {"quorum": {"on-loss": on_loss}}
     strategy = options.text("node-health-strategy").lower()

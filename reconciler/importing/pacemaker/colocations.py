@@ -9,7 +9,7 @@ from itertools import pairwise, product
 
 from reconciler.importing.pacemaker.document import Cib, Element
 from reconciler.importing.pacemaker.notes import Notes
-from reconciler.importing.pacemaker.targets import Owner, ResourceSet, Target, Targets
+from reconciler.importing.pacemaker.targets import Owner, ResourceSet, Target, Targets, is_within
 from reconciler.importing.pacemaker.words import INFINITY, role, score, truth
 from reconciler.importing.pacemaker.yaml_text import Value
 
@@ -83,8 +83,8 @@ class _Reader:
         primary_role: str,
         points: int | None = None,
     ) -> Iterator[dict[str, Value]]:
-        if dependent.name == primary.name:
-            self._ignored("of a resource with itself")
+        if dependent.name == primary.name or is_within(dependent, primary):
+            self._ignored("of a resource with itself, or with a part of it")
             return
         for end, end_role in ((dependent, dependent_role), (primary, primary_role)):
             if end_role in _ROLES and not end.promotable:

@@ -51,6 +51,10 @@ class _Reader:
         self._options = options
         self._notes = notes
         self._nodes = read_nodes(cib, options)
+        if not any(is_name(node.name) for node in self._nodes):
+            notes.unsupported(
+                "There is no node to run anything on.", cib.origin(cib.section("nodes"))
+            )
         self._note_unsupported()
 
     def sections(self) -> dict[str, Value]:
@@ -71,7 +75,7 @@ class _Reader:
             "services": {name: without(body, defaults) for name, body in bodies.items()},
             "groups": groups,
             "constraints": constraints,
-            **quorum_and_health(self._options),
+            **quorum_and_health(self._options, devices=self._resources.can_fence),
             **fencing,
         }
 
@@ -88,6 +92,11 @@ class _Reader:
                     f'The guest node "{guest}", which "{primitive.id}" brings up, is unsupported.',
                     primitive.element.line,
                 )
+        for element in self._resources.repeated:
+            self._notes.ignored(
+                f'The name "{element.id}" is taken already; this <{element.tag}> counts for nothing.',
+                self._cib.origin(element),
+            )
         for clone in self._resources.clones:
             if clone.incapable:
                 self._notes.changed(
@@ -112,7 +121,7 @@ class _Reader:
         self._notes.unsupported(detail, type(origin)(path=origin.path, line=line))
 
     def _services(self) -> dict[str, Body]:
-        devices = any(primitive.fences for primitive in self._resources.primitives)
+        devices = self._resources.can_fence
         cluster = cluster_of(self._options, nodes=len(self._nodes), devices=devices)
         reader = Services(self._cib, cluster, self._notes)
         found: dict[str, Body] = {}
@@ -157,8 +166,12 @@ class _Reader:
         found += confined(locations, names)
         found += written(locations, _labels(nodes))
         found += read_colocations(self._cib, targets, self._notes)
-        found += read_orderings(self._cib, targets, self._notes)
-        fenced = self._options.truth("fencing-enabled", default=True)
+        inside = {
+            each.id: [p.id for p in self._resources.members(each)]
+            for each in self._resources.groups
+        }
+        found += read_orderings(self._cib, targets, self._notes, inside)
+        fenced = self._options.truth("fencing-enabled", default=True) and self._resources.can_fence
         found += read_tickets(self._cib, targets, self._notes, fenced=fenced)
         return found
 

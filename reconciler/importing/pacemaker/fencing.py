@@ -40,6 +40,7 @@ def read_fencing(
             cib.origin(cib.section("resources")),
         )
         return {"fencing": "none", "accept-split-brain": True}
+    reader.reach_all(devices, resources)
     fencing: dict[str, Value] = {"devices": devices}
     if levels := [*reader.levels(devices)]:
         fencing["levels"] = levels
@@ -81,6 +82,21 @@ class _Reader:
                 body["parameters"] = given
             found[primitive.id] = body
         return found
+
+    def reach_all(self, devices: dict[str, Value], resources: Resources) -> None:
+        """Let the first device reach what none does: Pacemaker would want to fence it all the same."""
+        bodies = [body for body in devices.values() if isinstance(body, dict)]
+        reached = {name for body in bodies for name in body["nodes"]}
+        missing = [name for name in self._nodes if name not in reached]
+        if missing:
+            name, body = next(iter(devices)), bodies[0]
+            body["nodes"] = [*body["nodes"], *missing]
+            primitive = resources.primitive(name)
+            self._notes.changed(
+                f"No fence device reaches {', '.join(missing)}, which Pacemaker would try to fence all the "
+                f'same. "{name}" was said to; correct it, or add a device.',
+                self._cib.origin(primitive.element if primitive else self._cib.root),
+            )
 
     def _reach(self, primitive: Primitive) -> list[str]:
         """The nodes that a device says it can fence; all of them if it does not say."""

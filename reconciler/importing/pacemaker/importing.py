@@ -10,7 +10,7 @@ from reconciler.codec import observed_file
 from reconciler.config.load import load_files
 from reconciler.importing.pacemaker.configuration import read_configuration
 from reconciler.importing.pacemaker.document import read_cib
-from reconciler.importing.pacemaker.notes import Notes
+from reconciler.importing.pacemaker.notes import Notes, diagnostic
 from reconciler.importing.pacemaker.resources import read_resources
 from reconciler.importing.pacemaker.settings import read_options
 from reconciler.importing.pacemaker.status import read_status
@@ -19,6 +19,8 @@ from reconciler.model.ids import Millis
 
 CLUSTER = "cluster.yaml"
 OBSERVED = "observed.json"
+UNUSABLE = "What would be written cannot be used"
+"""Begins what is said where the rules of both sides do not go together in a way that nobody foresaw."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,10 @@ def import_pacemaker(data: bytes, path: str, now_ms: Millis, *, partial: bool) -
     if _errors(notes.sorted()) and not partial:
         return Imported(files=(), diagnostics=notes.sorted())
     loaded = load_files(((CLUSTER, text),))
+    if loaded.intent is None:
+        return Imported(
+            files=(), diagnostics=(*notes.sorted(), *map(_unusable, loaded.diagnostics))
+        )
     observed, of_status = read_status(cib, resources, options, loaded.intent)
     said = tuple(sorted({*notes.sorted(), *of_status}, key=_place))
     if _errors(of_status) and not partial:
@@ -52,6 +58,15 @@ def import_pacemaker(data: bytes, path: str, now_ms: Millis, *, partial: bool) -
         files=((CLUSTER, text), (OBSERVED, observed_file.write(observed))),
         diagnostics=(*said, *loaded.diagnostics),
     )
+
+
+def _unusable(found: Diagnostic) -> Diagnostic:
+    """A mistake that the written file would have, so that it is not written."""
+    if found.severity is not Severity.ERROR:
+        return found
+    line = found.origin.line if found.origin else 0
+    detail = f"{UNUSABLE}: {found.summary}, in its line {line}. {found.detail}"
+    return diagnostic("R071", detail)
 
 
 def _errors(diagnostics: tuple[Diagnostic, ...]) -> bool:

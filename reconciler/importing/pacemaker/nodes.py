@@ -63,7 +63,8 @@ def read_nodes(cib: Cib, options: Options) -> tuple[Standing, ...]:
         )
         if not standing.attributes.get(_SITE):
             sites = (standing.attributes.get("site-name"), known.get("#cluster-name"))
-            standing.built_in |= {_SITE: site for site in sites[::-1] if site}
+            if site := next((site for site in sites if site), ""):
+                standing.built_in[_SITE] = site
         if state is None:
             standing.unclean = "it was never seen, and anything may run there" if unseen else ""
         elif element.get("type").lower() != "ping":

@@ -4,12 +4,13 @@ Members of a sequence follow one another; between two sets, every member of a he
 the one at the near end. A set that need not be there in full becomes one ordering with `any-of`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, pairwise, product
 
+from reconciler.importing.pacemaker.circles import Circles
 from reconciler.importing.pacemaker.document import Cib, Element
 from reconciler.importing.pacemaker.notes import Notes
-from reconciler.importing.pacemaker.targets import ResourceSet, Target, Targets, clone_of
+from reconciler.importing.pacemaker.targets import ResourceSet, Target, Targets, clone_of, is_within
 from reconciler.importing.pacemaker.words import integer, score, truth
 from reconciler.importing.pacemaker.yaml_text import Value
 
@@ -18,16 +19,22 @@ _ACTIONS = ("start", "stop", "promote", "demote")
 _OF_ROLES = ("promote", "demote")
 
 
-def read_orderings(cib: Cib, targets: Targets, notes: Notes) -> Iterator[dict[str, Value]]:
-    """Every ordering of a CIB, as it stands in the file."""
+def read_orderings(
+    cib: Cib, targets: Targets, notes: Notes, groups: Mapping[str, Sequence[str]]
+) -> Iterator[dict[str, Value]]:
+    """Every ordering of a CIB, as it stands in the file; `groups` are the members of each, in order."""
+    circles = Circles(groups)
     for element in cib.section("constraints").all("rsc_order"):
-        yield from _Reader(element, cib, targets, notes).read()
+        yield from _Reader(element, cib, targets, notes, circles).read()
 
 
 class _Reader:
     """Reads one ordering."""
 
-    def __init__(self, element: Element, cib: Cib, targets: Targets, notes: Notes) -> None:
+    def __init__(
+        self, element: Element, cib: Cib, targets: Targets, notes: Notes, circles: Circles
+    ) -> None:
+        self._circles = circles
         self._element = element
         self._cib = cib
         self._targets = targets
@@ -89,14 +96,15 @@ class _Reader:
             if not names:
                 continue
             extra: dict[str, Value] = {"any-of": names[1:]} if names[1:] else {"minimum": 1}
-            yield {"ordering": [names[0], then.name], **settings, **extra}
+            entry: dict[str, Value] = {"ordering": [names[0], then.name], **settings, **extra}
+            yield self._without_circle(entry, tuple(names), then.name)
 
     def _pair(
         self, first: Target, then: Target, settings: dict[str, Value], *, all_needed: bool = True
     ) -> Iterator[dict[str, Value]]:
-        if first.name == then.name:
+        if first.name == then.name or is_within(first, then):
             self._notes.ignored(
-                f'The order "{self._element.id}" is one of a resource after itself.',
+                f'The order "{self._element.id}" is one of a resource after itself, or after a part of it.',
                 self._cib.origin(self._element),
             )
             return
@@ -114,7 +122,21 @@ class _Reader:
             minimum = integer(clone.meta.get("clone-min", ""), 0 if all_needed else 1)
             if minimum > 0:
                 entry["minimum"] = minimum
-        yield entry
+        yield self._without_circle(entry, (first.name,), then.name)
+
+    def _without_circle(
+        self, entry: dict[str, Value], firsts: tuple[str, ...], then: str
+    ) -> dict[str, Value]:
+        """The ordering, as an optional one if it would close a circle of required ones."""
+        actions = (str(entry.get("first-action", "start")), str(entry.get("then-action", "start")))
+        if "kind" in entry or self._circles.take(firsts, then, actions):
+            return entry
+        self._notes.changed(
+            f'The order "{self._element.id}" closes a circle: each waits for the other, and none could ever '
+            "start. It became an optional one.",
+            self._cib.origin(self._element),
+        )
+        return {**entry, "kind": "optional"}
 
     def _settings(
         self, element: Element, first_action: str, then_action: str

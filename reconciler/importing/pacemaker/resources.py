@@ -13,6 +13,8 @@ from reconciler.importing.pacemaker.rules import Agent, Context
 from reconciler.importing.pacemaker.settings import pairs
 from reconciler.importing.pacemaker.words import integer, truth
 
+_RESOURCES = frozenset({"primitive", "group", "clone", "master", "bundle"})
+
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Group:
@@ -95,7 +97,14 @@ class Resources:
     groups: tuple[Group, ...]
     clones: tuple[Clone, ...]
     bundles: tuple[Element, ...]
+    repeated: tuple[Element, ...] = ()
+    """Elements whose name another one has already; they count for nothing."""
     by_id: Mapping[str, "Primitive | Group | Clone"] = field(default_factory=dict)
+
+    @property
+    def can_fence(self) -> bool:
+        """Whether there is a fence device."""
+        return any(primitive.fences for primitive in self.primitives)
 
     def primitive(self, name: str) -> Primitive | None:
         """The primitive of this name; one with an instance number (`db:1`) names the same."""
@@ -132,8 +141,12 @@ class _Reader:
         self._groups: list[Group] = []
         self._clones: list[Clone] = []
         self._bundles: list[Element] = []
+        self._known: set[str] = set()
+        self._repeated: list[Element] = []
 
     def top(self, element: Element) -> None:
+        if self._is_known(element):
+            return
         match element.tag:
             case "primitive":
                 self._primitive(element, group=None, clone=None)
@@ -143,6 +156,14 @@ class _Reader:
                 self._clone(element)
             case "bundle":
                 self._bundle(element)
+
+    def _is_known(self, element: Element) -> bool:
+        """Whether the name of a resource is taken; else it is from now on."""
+        if element.tag not in _RESOURCES or element.id not in self._known:
+            self._known.add(element.id)
+            return False
+        self._repeated.append(element)
+        return True
 
     def result(self) -> Resources:
         every: list[Primitive | Group | Clone] = [
@@ -155,6 +176,7 @@ class _Reader:
             groups=tuple(self._groups),
             clones=tuple(self._clones),
             bundles=tuple(self._bundles),
+            repeated=tuple(self._repeated),
             by_id={each.id: each for each in every},
         )
 
@@ -168,6 +190,8 @@ class _Reader:
         clone = _clone_of(element, meta, capable=self._knows_roles(element))
         self._clones.append(clone)
         for inner in element.children:
+            if self._is_known(inner):
+                continue
             match inner.tag:
                 case "primitive":
                     self._primitive(inner, group=None, clone=clone)
@@ -188,7 +212,8 @@ class _Reader:
         group = Group(id=element.id, element=element, meta=meta, clone=clone)
         self._groups.append(group)
         for inner in element.all("primitive"):
-            self._primitive(inner, group=group, clone=clone)
+            if not self._is_known(inner):
+                self._primitive(inner, group=group, clone=clone)
 
     def _primitive(
         self, element: Element, *, group: Group | None, clone: Clone | None, in_bundle: bool = False

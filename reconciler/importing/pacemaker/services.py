@@ -52,6 +52,7 @@ class Cluster:
 
     fenced: bool
     """Nodes can be fenced, as far as the options say."""
+    devices: bool
     requires: str
     """What a start waits for where the resource does not say."""
     stopped: bool
@@ -70,6 +71,7 @@ def cluster_of(options: Options, *, nodes: int, devices: bool) -> Cluster:
     without = "nothing" if ignoring else "quorum"
     return Cluster(
         fenced=fenced,
+        devices=devices,
         requires="fencing" if fenced else without,
         stopped=options.truth("stop-all-resources", default=False),
         capacities=options.text("placement-strategy", "default").lower() != "default",
@@ -97,13 +99,17 @@ class Services:
         body: dict[str, Value] = {**kind, **self._copies(primitive)}
         meta = primitive.meta
         body["rank"] = primitive.rank
-        body["priority"] = score(meta.get("priority", ""))
+        whole = primitive.clone or primitive.group or primitive
+        body["priority"] = score(whole.meta.get("priority", ""))  # parts have no say in the order
         body["stickiness"] = self._stickiness(primitive)
         mild = primitive.fences or not self._cluster.fenced
         body["safety"] = "best-effort" if mild else "exclusive"
         body |= self._flags(primitive)
         multiple = meta.get("multiple-active", "").lower()
-        body["multiple-active"] = _MULTIPLE.get(multiple, "stop-start")
+        usual = (
+            "stop-unexpected" if primitive.clone else "stop-start"
+        )  # instances are not each other
+        body["multiple-active"] = _MULTIPLE.get(multiple, usual)
         body["requires"] = self._requires(primitive)
         body |= self._operations(primitive)
         body["failures"] = self._failures(primitive)
@@ -279,7 +285,7 @@ class Services:
                     self._cib.origin(op.element),
                 )
             return ""
-        if said == "fence" and not self._cluster.fenced:
+        if said == "fence" and not (self._cluster.fenced and self._cluster.devices):
             return "block" if op.name == "stop" else "stop"
         return "" if said == "restart" and op.name != "stop" else said
 

@@ -168,6 +168,12 @@ def name_of(owner: Owner, resources: Resources) -> str:
             return owner.id
 
 
+def is_within(one: Target, other: Target) -> bool:
+    """Whether one of two is a part of the other."""
+    groups = [each.owner.group for each in (one, other) if isinstance(each.owner, Primitive)]
+    return any(group is not None and group.id in {one.name, other.name} for group in groups)
+
+
 def clone_of(owner: Owner) -> Clone | None:
     """The clone that a resource is or is in."""
     return owner if isinstance(owner, Clone) else owner.clone

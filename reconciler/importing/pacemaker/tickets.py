@@ -42,8 +42,8 @@ def read_tickets(
                 )
             elif (ticket, target.name, narrowed := str(settings.get("role"))) in known:
                 notes.left_out(
-                    f'"{target.name}" needs the ticket "{ticket}" already. What the rule "{element.id}" says of '
-                    "its loss is left out.",
+                    f'"{target.name}" needs the ticket "{ticket}" already. What the rule "{element.id}" says '
+                    "of its loss is left out.",
                     origin,
                 )
             else:

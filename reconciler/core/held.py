@@ -28,7 +28,8 @@ def hold_suppliers(world: World, relations: Relations) -> World:
             if not mask and not copies[link.other].pinned:
                 mask = copies[link.other].running  # it relies on copies elsewhere
             if mask:
-                copies[link.other] = _pin(copies[link.other], mask)
+                for part in (link.other, *world.layers.get(link.other, ())):
+                    copies[part] = _pin(copies[part], mask & copies[part].running)
                 changed = True
     return replace(world, copies=tuple(copies))
 

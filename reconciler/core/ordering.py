@@ -118,7 +118,7 @@ def _wishes(problem: Problem, drift: Drift) -> Iterator[tuple[Key, Key]]:
         if link.reverse:
             yield from _backward(problem, drift, link)
     for turn in problem.relations.turns:
-        yield from _turn(drift, turn)
+        yield from _turn(problem, drift, turn)
 
 
 def _forward(problem: Problem, drift: Drift, link: Link) -> Iterator[tuple[Key, Key]]:
@@ -194,13 +194,16 @@ def _apart(problem: Problem, drift: Drift, link: Link) -> Iterator[tuple[Key, Ke
                 yield Key(STOP, other, there), Key(START, one, at)
 
 
-def _turn(drift: Drift, turn: Turn) -> Iterator[tuple[Key, Key]]:
-    first = (drift.start if turn.first_starts else drift.stop)[turn.first]
-    then = (drift.start if turn.then_starts else drift.stop)[turn.then]
-    for at in bits(first):
-        for there in bits(then):
-            earlier = Key(START if turn.first_starts else STOP, turn.first, at)
-            yield earlier, Key(START if turn.then_starts else STOP, turn.then, there)
+def _turn(problem: Problem, drift: Drift, turn: Turn) -> Iterator[tuple[Key, Key]]:
+    first = _every(problem, drift, turn.first, starts=turn.first_starts)
+    return product(first, _every(problem, drift, turn.then, starts=turn.then_starts))
+
+
+def _every(problem: Problem, drift: Drift, part: int, *, starts: bool) -> list[Key]:
+    """Every start, or every stop, of a part and of the further copies on each node."""
+    masks, rank = (drift.start, START) if starts else (drift.stop, STOP)
+    parts = (part, *problem.world.layers.get(part, ()))
+    return [Key(rank, one, at) for one in parts for at in bits(masks[one])]
 
 
 def _cross(drift: Drift, one: int, other: int) -> Iterator[tuple[Key, Key]]:

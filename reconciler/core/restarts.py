@@ -83,6 +83,8 @@ def moves_alone(problem: Problem, v: int, chosen: Mask) -> bool:
         and not copies.pinned
         and copies.healthy == copies.running
         and not copies.reloadable
+        and not copies.leftover
+        and part.service.replicas == 1
         and copies.running.bit_count() == 1
         and chosen.bit_count() == 1
         and chosen != copies.running

@@ -19,7 +19,7 @@ from reconciler.core.solve import Work, retreat, solve
 from reconciler.core.world import Mask, bits
 from reconciler.model.intent import Packing
 
-BALANCE_BUDGET = 200_000
+BALANCE_BUDGET = 50_000
 BALANCE_WAYS_MAX = 20_000
 """Balance is settled exactly when the free services have no more ways than this; else greedily."""
 BALANCE_NODES_MAX = 6

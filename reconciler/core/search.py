@@ -184,11 +184,12 @@ class Search:
 
     def _promising(self, bound: int) -> bool:
         best = self._best
-        if best is None or bound > best.worth:
-            return True
-        if not self._balance or bound < best.worth:
-            return False
-        # As much worth means as many copies: those to come are spread as evenly as can be.
+        if best is None or bound < best.worth:
+            return best is None
+        if not self._balance:
+            return bound > best.worth
+        # What is evened out is worth what it can be; as much worth means as many copies. Those to come
+        # are spread as evenly as can be.
         squares = self._loads.least_squares(self._due - sum(self._loads.copies), self._grounds)
         return squares < best.squares or (
             squares == best.squares and best.moved > 0 and self._moved() < best.moved

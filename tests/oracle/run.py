@@ -98,7 +98,11 @@ def _write(given: Any, seed: int, word: str) -> None:
     if given.into is None:
         return
     given.into.mkdir(parents=True, exist_ok=True)
-    small = shrink(world, lambda smaller: _verdict(smaller) == word)
+    small = (
+        world
+        if word == Verdict.UNBALANCED
+        else shrink(world, lambda smaller: _verdict(smaller) == word)
+    )
     for name, (intent, observed) in (("drawn", world), ("small", small)):
         case = Case(seed=seed, verdict=word, intent=intent, observed=observed)
         path = given.into / f"{seed}-{word.partition(':')[0].replace(' ', '-')}-{name}.json"

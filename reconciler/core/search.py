@@ -127,14 +127,16 @@ class Search:
         self._due = 0
         self._grounds = reduce(or_, (problem.variables[v].candidates for v in order), 0)
 
-    def run(self, incumbent: Found | None = None) -> Found | None:
+    def run(self, incumbent: Found | None = None, *, patient: bool = True) -> Found | None:
         """Search until nothing better can exist, or until the budget is spent.
+
+        A patient search goes on for a while until it has an answer of its own at all.
 
         Returns None when what is fixed leaves these variables no way at all.
         """
         self._best = incumbent
         self._due = sum(self._loads.copies) + self._weigh(incumbent)
-        reached = False
+        reached = not patient
         stack = [self._frame(0)]
         while stack:
             frame = stack[-1]
@@ -143,7 +145,6 @@ class Search:
             if chosen is None:
                 stack.pop()
                 continue
-            # The first descent may take longer than the rest: without it there is no answer.
             if self.spent >= self._budget * (1 if reached else DESCENT):
                 self._complete = False
                 break
@@ -291,7 +292,7 @@ class Search:
     def _by_rank(self, variable: Variable, free: Mask) -> list[int]:
         """Nodes by the worth of a copy there as far as it is settled, then load, then name."""
         wishes = [
-            (link.score * self._problem.scale.preference, self._seats(other))
+            (link.score * self._problem.scale.preference, link.place(self._seats(other)))
             for link in self._wish_links[variable.index]
             if self._settled(other := self._other_end(link, variable.index))
         ]
@@ -337,6 +338,9 @@ class Search:
             return False
         if len(self._restarting) > 1 and variable.cherished:
             return False
+        wishes = self._wish_links[variable.index]
+        if any(link.zones and link.other == variable.index for link in wishes):
+            return False  # a second copy in the same place is worth nothing more
         return all(
             self._settled(end)
             for link in self._links[variable.index]

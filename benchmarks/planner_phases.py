@@ -21,8 +21,6 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 import generate
 
 SIZES = ("100x2000", "200x5000")

@@ -21,8 +21,6 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 import generate
 
 SIZES = ("16x100", "32x500", "64x1000", "100x2000", "200x5000")

@@ -34,7 +34,7 @@ class Compiled:
     dependents: tuple[tuple[int, ...], ...]
     """Per part what needs it, by the same links."""
     binding: tuple[Link, ...]
-    """The `after` links by which a copy restarts with what it needs."""
+    """The `after` links that speak of stops as well as of starts."""
     most: tuple[int, ...]
     """Per part how many copies it may have: no more than what it must be together with."""
     locations: Mapping[ServiceName, tuple[Location, ...]]
@@ -94,7 +94,7 @@ def _compile(intent: Intent, crowds: Crowds) -> Compiled:
         links=tuple(map(tuple, links)),
         suppliers=tuple(map(tuple, suppliers)),
         dependents=tuple(map(tuple, dependents)),
-        binding=tuple(link for link in relations.after if link.reverse and not link.minimum),
+        binding=tuple(link for link in relations.after if link.reverse),
         most=_most(blueprint, relations),
         locations=locations,
         tickets=tickets,

@@ -35,7 +35,7 @@ def undisturbed(
     links: Iterable[Link] = problem.world.compiled.binding
     if among is not None:
         found = (link for v in among for link in problem.suppliers[v])
-        links = [link for link in found if link.reverse and not link.minimum]
+        links = [link for link in found if link.reverse]
 
     def standing(index: int) -> Mask:
         held = steady.get(index)
@@ -64,7 +64,7 @@ def undisturbed(
             ):
                 migrating.discard(v)
                 changed = True
-            if steady[v] & ~borne:
+            if steady[v] & ~borne and not link.minimum:
                 steady[v] &= borne
                 changed = True
     return Undisturbed(steady=steady, migrating=frozenset(migrating))

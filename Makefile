@@ -2,6 +2,9 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
+CONFORMANCE ?=
+CLUSTERS ?= 1000
+INTO ?=
 BIN := .venv/bin
 STAMP := .venv/.ready
 
@@ -30,8 +33,13 @@ check: setup ## the fast gate: format, lint, types, import contracts, unit and p
 	@$(BIN)/lint-imports --no-cache
 	@RECONCILE_QUICK=1 $(BIN)/python -m pytest -n 2 -m "not real and not e2e and not slow"
 
+conformance: setup packages ## plans compared with Pacemaker's: its own cases (CONFORMANCE=judge.py), and random clusters
+	@if [ -f "$(CONFORMANCE)" ]; then $(BIN)/python "$(CONFORMANCE)" --core --cli $(BIN)/reconcile; \
+	else echo "Pacemaker's own cases are skipped: CONFORMANCE names no judge.py"; fi
+	@$(BIN)/python -m tests.conformance --clusters $(CLUSTERS) $(if $(INTO),--into $(INTO))
+
 fix: setup ## format, and repair what the linter can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-.PHONY: help setup demo packages test check fix
+.PHONY: help setup demo packages test check conformance fix

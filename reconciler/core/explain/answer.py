@@ -22,6 +22,7 @@ TRIES_MAX = 300
 _TRIES_MIN = 30
 _PARTS_EASY = 100
 _SETS_MAX = 3
+"""Sets of causes to look for, in clusters that are not large; one in those that are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,15 +72,16 @@ def answer(case: Case, question: Question, *, tries_max: int = TRIES_MAX) -> Ans
 
     Law: `question` is true of the case.
     """
-    allowed = max(
-        _TRIES_MIN, tries_max * _PARTS_EASY // max(_PARTS_EASY, len(case.problem.world.parts))
-    )
-    trials = Trials(test=_test(case, question), tries_max=min(tries_max, allowed))
-    ladder = tuple(rungs(case.intent, case.problem, case.chosen, case.now_ms, question))
+    size = max(_PARTS_EASY, len(case.problem.world.parts))
+    allowed = min(tries_max, max(_TRIES_MIN, tries_max * _PARTS_EASY // size))
+    trials = Trials(test=_test(case, question), tries_max=allowed)
+    growing = rungs(case.intent, case.problem, case.chosen, case.now_ms, question)
+    most = _SETS_MAX if size == _PARTS_EASY else 1
     found: list[tuple[Cause, ...]] = []
     spent = False
     try:
-        found.extend(minimal_sets(trials, ladder, most=_SETS_MAX))
+        for causes in minimal_sets(trials, growing, most=most):
+            found.append(causes)  # noqa: PERF402 - what was found before the tries ran out counts
     except TriesSpentError:
         spent = True
     return Answer(question=question, sets=tuple(found), tries=trials.tries, spent=spent)

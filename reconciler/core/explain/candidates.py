@@ -6,8 +6,9 @@ turn out not to matter; the counterfactual decides that. It reads the facts that
 the bans: what is no ban now may become one as soon as another is gone.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 
 from reconciler.core.conditions import attributes_of, narrowed
 from reconciler.core.explain import described
@@ -28,6 +29,7 @@ from reconciler.model.intent import (
     OnFail,
     Role,
     Safety,
+    Service,
 )
 from reconciler.model.observed import Certainty, Copy, Failure, Liveness
 
@@ -87,6 +89,8 @@ class _Gatherer:
         here = self._asked()
         one, two = self._near.around(name, 1)[1:], self._near.around(name, 2)[1:]
         yield self._strikes(name, here)
+        if self._question.ask is Ask.THERE:
+            yield self._likings((name,), everywhere)
         yield self._strikes_together((name,), here)
         yield self._strikes_together((name, *one), here)
         if self._question.ask is Ask.NOT_THERE:
@@ -256,22 +260,40 @@ class _Gatherer:
             yield described.member(group, name)
 
     def _room(self, name: ServiceName, nodes: Iterable[NodeName]) -> Iterator[Cause]:
-        """Limits of nodes, and what takes their room."""
-        demand = dict(self._world.services[self._index[name]].demand)
-        if not demand:
+        """Limits of nodes without room for a service and what is near it, and what takes that room."""
+        service = self._world.services[self._index[name]]
+        if not service.demand:
             return
-        for node in nodes:
+        needed = Counter[str]()
+        for near in self._near.around(name, 1):
+            needed.update(dict(self._world.services[self._index[near]].demand))
+        tight = [node for node in nodes if self._is_tight(self._world.node_index[node], needed)]
+        for node in tight:
             at = self._world.node_index[node]
-            short = {key for key, _ in self._intent.nodes[at].capacity} & demand.keys()
-            if not short:
-                continue
             yield described.capacity(self._intent.nodes[at])
-            for other in self._intent.services:
-                part = self._index[other.name]
-                taken = self._chosen[part] | self._problem.variables[part].pinned
-                if taken >> at & 1 and short & dict(other.demand).keys():
-                    yield described.demand(other)
-        yield described.demand(self._world.services[self._index[name]])
+            for other in self._takers[at]:
+                yield described.demand(other)
+        if tight:
+            yield described.demand(service)
+
+    def _is_tight(self, at: int, needed: Mapping[str, int]) -> bool:
+        limits, taken = dict(self._intent.nodes[at].capacity), Counter[str]()
+        for other in self._takers[at]:
+            taken.update(dict(other.demand))
+        return any(
+            amount and key in limits and limits[key] - taken[key] < amount
+            for key, amount in needed.items()
+        )
+
+    @cached_property
+    def _takers(self) -> Mapping[int, Sequence[Service]]:
+        """Per node what has a copy there and takes of its room."""
+        found: dict[int, list[Service]] = defaultdict(list)
+        for v in range(self._world.count):
+            if self._world.services[v].demand:
+                for at in bits(self._chosen[v] | self._problem.variables[v].pinned):
+                    found[at].append(self._world.services[v])
+        return found
 
     # What is liked ----------------------------------------------------------------------------------
 
@@ -309,9 +331,13 @@ class _Gatherer:
 
     def _everything(self) -> Iterator[Cause]:
         """The last resort: whatever can be taken away at all."""
+        everywhere = self._world.node_names
         names = tuple(service.name for service in self._intent.services)
-        yield from self._strikes_together(names, self._world.node_names)
-        yield from self._likings(names, self._world.node_names)
+        yield from self._strikes_together(names, everywhere)
+        for node in self._intent.nodes:
+            if node.capacity:
+                yield described.capacity(node)
+        yield from self._likings(names, everywhere)
         yield from self._limits(names)
 
 

@@ -9,7 +9,7 @@ it does not.
 Source: Junker, "QuickXplain", AAAI 2004; the passes after it are for tests that are not monotone.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.core.explain.cause import Cause
@@ -89,7 +89,7 @@ def _dropped(trials: Trials, found: Causes) -> Causes:
 
 
 def minimal_sets(
-    trials: Trials, rungs: Sequence[Sequence[Cause]], *, most: int
+    trials: Trials, rungs: Iterable[Sequence[Cause]], *, most: int
 ) -> Iterator[Causes]:
     """Minimal sets that share no cause, from the narrowest of the growing rungs that has one.
 

@@ -96,6 +96,7 @@ class Services:
         kind = self._kind(primitive)
         if kind is None:
             return None
+        self._note_meta(primitive)
         body: dict[str, Value] = {**kind, **self._copies(primitive)}
         meta = primitive.meta
         body["rank"] = primitive.rank
@@ -117,6 +118,17 @@ class Services:
             demand = {name: max(0, integer(text)) for name, text in primitive.utilization.items()}
             body["demand"] = {name: amount for name, amount in demand.items() if is_name(name)}
         return body
+
+    def _note_meta(self, primitive: Primitive) -> None:
+        """Name the meta attributes that decide something there and have no counterpart here."""
+        said = [name for name in ("container",) if primitive.meta.get(name)]
+        if primitive.truth("allow-unhealthy-nodes", default=False):
+            said.append("allow-unhealthy-nodes")
+        for name in said:
+            self._notes.left_out(
+                f'"{primitive.id}" has the meta attribute "{name}", which has no counterpart here.',
+                self._cib.origin(primitive.element),
+            )
 
     def _kind(self, primitive: Primitive) -> dict[str, Value] | None:
         agent, origin = primitive.agent, self._cib.origin(primitive.element)

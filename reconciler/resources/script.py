@@ -6,13 +6,14 @@ while the process is gone, against a stop that leaves it alive, and for noticing
 Knows nothing of shells: each command is an argument vector.
 """
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from reconciler.model.ids import Millis
+from reconciler.model.ids import Millis, ServiceName
 from reconciler.model.intent import Service
 from reconciler.model.operation import Outcome, Verdict
 from reconciler.ports import OperationContext
@@ -20,6 +21,7 @@ from reconciler.resources import exit_codes, outcomes, processes, runner
 from reconciler.resources.outcomes import Deadline
 from reconciler.resources.processes import Process
 
+_JUST_NOW_S = 1.0
 _OWN = frozenset({"start", "stop", "status", "pidfile"})
 
 
@@ -54,6 +56,10 @@ class Commands:
 class ScriptHand:
     """`ports.ResourceAgent` for services of kind `script`."""
 
+    def __init__(self) -> None:
+        self._stopped: dict[ServiceName, tuple[Commands, float]] = {}
+        """When a stop was last verified; a start at once need not look again. Losing it costs a look."""
+
     async def start(self, service: Service, context: OperationContext) -> Outcome:
         """Start it, then look until it runs or the time is over.
 
@@ -69,11 +75,12 @@ class ScriptHand:
         async def look() -> Outcome:
             return await _look(commands, service, context, deadline)
 
-        before = await look()
-        if outcomes.runs(before):
-            return before
-        if not outcomes.stopped(before):
-            return replace(before, reason=f"not started, because {before.reason}")
+        if not self._just_stopped(service, commands):
+            before = await look()
+            if outcomes.runs(before):
+                return before
+            if not outcomes.stopped(before):
+                return replace(before, reason=f"not started, because {before.reason}")
         execution = await _run(commands.start, "start", service, context, deadline)
         failure = _failure(execution, "start", context)
         if failure is not None:
@@ -84,6 +91,21 @@ class ScriptHand:
 
     async def stop(self, service: Service, context: OperationContext) -> Outcome:
         """Stop it, then wait until both the process of its pid file and its status say that it is gone."""
+        outcome = await self._stop(service, context)
+        if outcomes.stopped(outcome):
+            commands = Commands.read(service, context)
+            self._stopped[service.name] = commands, asyncio.get_running_loop().time()
+        return outcome
+
+    def _just_stopped(self, service: Service, commands: Commands) -> bool:
+        """Whether a stop of just this was verified a moment ago, and no process of it is there."""
+        stopped, at_s = self._stopped.pop(service.name, (None, 0.0))
+        known = _process(commands.pid_file)
+        if stopped != commands or (known is not None and processes.lives(known)):
+            return False
+        return asyncio.get_running_loop().time() - at_s < _JUST_NOW_S
+
+    async def _stop(self, service: Service, context: OperationContext) -> Outcome:
         deadline = Deadline(context.timeout_ms)
         try:
             commands = Commands.read(service, context)

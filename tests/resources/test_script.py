@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import json
 import os
 import time
 
@@ -248,3 +249,33 @@ def test_there_is_nothing_to_watch_without_a_living_process(tmp_path):
 
 def with_parameter(service, name, value):
     return dataclasses.replace(service, parameters=(*service.parameters, (name, value)))
+
+
+def test_a_start_right_after_a_verified_stop_looks_once_and_after_anything_else_twice(tmp_path):
+    service = scripts.service(tmp_path, pidfile="web.pid")
+    context = scripts.context(tmp_path)
+    looks = tmp_path / "looks"
+    parameters = dict(service.parameters)
+    counting = ["/bin/sh", "-c", f'echo look >> {looks}; exec "$@"', "status"]
+    parameters["status"] = json.dumps([*counting, *json.loads(parameters["status"])])
+    service = dataclasses.replace(service, parameters=tuple(sorted(parameters.items())))
+
+    def looked() -> int:
+        return len(looks.read_text().splitlines())
+
+    async def story():
+        hand = ScriptHand()
+        assert (await hand.stop(service, context)).verdict is Verdict.STOPPED
+        before = looked()
+        assert (await hand.start(service, context)).verdict is Verdict.RUNNING
+        assert looked() == before + 1
+        assert (await hand.start(service, context)).verdict is Verdict.RUNNING
+        assert looked() == before + 2, "it runs: nothing is started again"
+        assert (await hand.stop(service, context)).verdict is Verdict.STOPPED
+        before = looked()
+        other = ScriptHand()  # as after the agent's own restart: it knows nothing of the stop
+        assert (await other.start(service, context)).verdict is Verdict.RUNNING
+        assert looked() == before + 2
+        await other.stop(service, context)
+
+    asyncio.run(story())

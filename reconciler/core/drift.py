@@ -38,9 +38,11 @@ class Drift:
         return self.stop[v] & self.start[v]
 
 
-def find_drift(problem: Problem, chosen: Sequence[Mask]) -> Drift:
-    """Compare what runs with the chosen nodes of every part."""
-    left_alone = undisturbed(problem, dict(enumerate(chosen)))
+def find_drift(
+    problem: Problem, chosen: Sequence[Mask], immobile: frozenset[int] = frozenset()
+) -> Drift:
+    """Compare what runs with the chosen nodes of every part; what is immobile does not move live."""
+    left_alone = undisturbed(problem, dict(enumerate(chosen)), immobile=immobile)
     copies = problem.world.copies
     steady = tuple(left_alone.steady[v] for v in range(len(chosen)))
     start = tuple(seats & ~kept for seats, kept in zip(chosen, steady, strict=True))

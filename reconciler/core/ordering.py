@@ -35,9 +35,7 @@ def make_plan(problem: Problem, drift: Drift, because: Because) -> Plan:
     Shape: A actions: sets of A bits per action for the reduction.
     """
     live = _live_moves(drift)
-    before: dict[Key, set[Key]] = {key: set() for key in _keys(problem, drift, live)}
-    for earlier, later in _edges(problem, drift):
-        _connect(before, live.get(earlier, earlier), live.get(later, later))
+    before = _graph(problem, drift, live)
     for earlier, later in _wishes(problem, drift):
         before_it, after_it = live.get(earlier, earlier), live.get(later, later)
         if not _reaches(before, before_it, after_it):
@@ -53,6 +51,25 @@ def make_plan(problem: Problem, drift: Drift, because: Because) -> Plan:
         actions=tuple(namer.removed(because))
         + tuple(namer.action(key, before[key], because) for key in order)
     )
+
+
+def stuck_moves(problem: Problem, drift: Drift) -> frozenset[int]:
+    """Parts whose live move would wait for itself, as a stop and a start apart would not."""
+    if not drift.migrate:
+        return frozenset()
+    before = _graph(problem, drift, _live_moves(drift))
+    while free := {key for key, earlier in before.items() if earlier.isdisjoint(before)}:
+        for key in free:
+            del before[key]
+    return frozenset(key.part for key in before if key.rank == MIGRATE)
+
+
+def _graph(problem: Problem, drift: Drift, live: dict[Key, Key]) -> dict[Key, set[Key]]:
+    """The actions of a drift, each with what it must wait for."""
+    before: dict[Key, set[Key]] = {key: set() for key in _keys(problem, drift, live)}
+    for earlier, later in _edges(problem, drift):
+        _connect(before, live.get(earlier, earlier), live.get(later, later))
+    return before
 
 
 def _reaches(before: dict[Key, set[Key]], start: Key, goal: Key) -> bool:

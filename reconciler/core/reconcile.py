@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from reconciler.core import conditions
 from reconciler.core.drift import find_drift
 from reconciler.core.eligibility import holds
-from reconciler.core.ordering import make_plan
+from reconciler.core.ordering import make_plan, stuck_moves
 from reconciler.core.placement import Assignment, assign
 from reconciler.core.pose import pose
 from reconciler.core.problem import Problem
@@ -40,6 +40,8 @@ def reconcile(intent: Intent, observed: Observed, now_ms: Millis) -> Decision:
     problem = pose(world, rules)
     assignment = assign(problem)
     drift = find_drift(problem, assignment.chosen)
+    if stuck := stuck_moves(problem, drift):
+        drift = find_drift(problem, assignment.chosen, immobile=stuck)
     because = Because(problem=problem, chosen=assignment.chosen, drift=drift)
     return Decision(
         placement=_placement(problem, assignment, because),

@@ -22,7 +22,10 @@ class Undisturbed:
 
 
 def undisturbed(
-    problem: Problem, chosen: Mapping[int, Mask], among: Collection[int] | None = None
+    problem: Problem,
+    chosen: Mapping[int, Mask],
+    among: Collection[int] | None = None,
+    immobile: frozenset[int] = frozenset(),
 ) -> Undisturbed:
     """Find what is left alone, or moves live, under this choice.
 
@@ -31,7 +34,7 @@ def undisturbed(
     scope = range(len(problem.variables)) if among is None else among
     copies = problem.world.copies
     steady = {v: copies[v].healthy & chosen.get(v, 0) for v in scope}
-    migrating = {v for v in scope if moves_alone(problem, v, chosen.get(v, 0))}
+    migrating = {v for v in scope if moves_alone(problem, v, chosen.get(v, 0))} - immobile
     links: Iterable[Link] = problem.world.compiled.binding
     if among is not None:
         found = (link for v in among for link in problem.suppliers[v])

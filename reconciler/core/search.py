@@ -338,9 +338,10 @@ class Search:
             return False
         if len(self._restarting) > 1 and variable.cherished:
             return False
-        wishes = self._wish_links[variable.index]
-        if any(link.zones and link.other == variable.index for link in wishes):
-            return False  # a second copy in the same place is worth nothing more
+        for link in self._links[variable.index]:
+            # A second copy in one place may be worth nothing more; any of several is told at the leaves.
+            if link.any_of or (link.zones and link.other == variable.index):
+                return False
         return all(
             self._settled(end)
             for link in self._links[variable.index]

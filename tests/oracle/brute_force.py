@@ -210,7 +210,7 @@ class Oracle:
         return (
             service.migratable
             and not service.promotable
-            and service.replicas_per_node == 1
+            and service.replicas == service.replicas_per_node == 1
             and found.well == found.ran
             and sum(found.ran) == sum(choice.counts) == 1
             and tuple(found.ran) != choice.counts

@@ -19,7 +19,7 @@ from reconciler.model.intent import (
     Role,
     Service,
 )
-from reconciler.model.observed import Copy, Liveness, Observed
+from reconciler.model.observed import Copy, Failure, Liveness, Observed
 
 Mask = int
 
@@ -68,7 +68,7 @@ class Facts:
         self.found = {name: self._found(service) for name, service in self.services.items()}
         self.stopped = {
             copy.service for copy in observed.copies if self.policy(copy) is OnFail.STOP
-        }
+        } | {failure.service for failure in observed.failures if self._led(failure) is OnFail.STOP}
 
     def members(self, name: str) -> tuple[str, ...]:
         group = self.groups.get(name)
@@ -86,6 +86,11 @@ class Facts:
         if copy.role is Role.PROMOTED and service.monitor_promoted is not None:
             looks = service.monitor_promoted
         return looks.on_fail or OnFail.RESTART
+
+    def _led(self, failure: Failure) -> OnFail | None:
+        """What a remembered failure of a monitor leads to, whether or not its copy is still there."""
+        service = self.services.get(failure.service)
+        return service.monitor.on_fail if service is not None else None
 
     # Nodes ------------------------------------------------------------------------------------------
 
@@ -124,6 +129,9 @@ class Facts:
         for copy in self.observed.copies:
             if self.policy(copy) is OnFail.STANDBY:
                 usable &= ~self.mask((copy.node,))
+        for failure in self.observed.failures:
+            if self._led(failure) is OnFail.STANDBY:
+                usable &= ~self.mask((failure.node,))
         return usable
 
     # Copies -----------------------------------------------------------------------------------------

@@ -158,7 +158,8 @@ class _Drawing:
         if "replicas" in has or promotable:
             replicas = draw.choice([1, 1, 2, 2, 3, None])
         several = 1
-        if "several-per-node" in has and not promotable and draw.random() < 0.5:
+        crowded = "several-per-node" in has and "forbid" not in has and not promotable
+        if crowded and draw.random() < 0.5:
             several, replicas = 2, draw.choice([2, 2, 3])
         exclusive = draw.random() < 0.3 and (self.situation != "lost" or "fencing" in has)
         policies = _POLICIES if "fencing" in has else _POLICIES[:-1]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from reconciler.core.bonds import broken
 from reconciler.core.cliques import apart_bound, seat_apart
+from reconciler.core.forest import seat_forest
 from reconciler.core.loads import Loads
 from reconciler.core.pool import repack
 from reconciler.core.problem import Problem
@@ -18,9 +19,9 @@ from reconciler.core.search import Found, Search
 from reconciler.core.separable import separate
 from reconciler.core.world import Mask
 
-TRIAL = 20_000
+TRIAL = 10_000
 """Work of a first search: enough for all that is small."""
-BUDGET = 200_000
+BUDGET = 100_000
 """Work of one search, in links looked at."""
 SEARCHED_MAX = 24
 """With more variables than this that compete for room, a search gets nowhere."""
@@ -30,7 +31,7 @@ SEARCHED_MAX = 24
 class Work:
     """What is left to spend on all pieces together."""
 
-    left: int = 6 * BUDGET
+    left: int = 4 * BUDGET
 
     def spend(self, amount: int) -> None:
         """Take from it; there is always a little left, for an answer of sorts."""
@@ -67,17 +68,14 @@ def solve(
         found = _run(search, work, found)
         if found is not None and found.proven:
             return Solved(found, found.worth)
-    exact = _by_shape(problem, order, fixed, loads, search)
-    if exact is not None:
-        return Solved(exact, exact.worth)
-    bound = apart_bound(problem, search, order)
+    found, bound = _by_shape(problem, order, fixed, loads, search, found)
     if crowded and found is not None and found.worth < bound:
         repacked = repack(problem, order, fixed, loads, found.chosen)
         found = _better(problem, search, fixed, found, repacked)
     if not searched or (found is not None and found.worth >= bound):
         return Solved(found, bound)
     longer = Search(problem, order, fixed, loads, budget=min(BUDGET, work.left))
-    found = _run(longer, work, found)
+    found = _run(longer, work, found, patient=found is None)
     return Solved(found, found.worth if found is not None and found.proven else bound)
 
 
@@ -117,8 +115,8 @@ def _known(search: Search, before: dict[int, Mask] | None) -> Found | None:
     return None if before is None else Found(chosen=before, worth=search.worth(before), squares=0)
 
 
-def _run(search: Search, work: Work, known: Found | None) -> Found | None:
-    found = search.run(known)
+def _run(search: Search, work: Work, known: Found | None, *, patient: bool = True) -> Found | None:
+    found = search.run(known, patient=patient)
     work.spend(search.spent)
     return found
 
@@ -129,11 +127,22 @@ def _by_shape(
     fixed: Mapping[int, Mask],
     loads: Loads,
     search: Search,
-) -> Found | None:
+    found: Found | None,
+) -> tuple[Found | None, int]:
+    """What the shape of the piece tells: the best choice known by now, and a bound."""
     piece = separate(problem, search, order, fixed, loads)
     if piece is None:
-        return None
+        return found, apart_bound(problem, search, order)
     chosen = seat_apart(problem, piece, loads)
-    if chosen is None:
-        return None
-    return Found(chosen=chosen, worth=search.worth(chosen), squares=0, proven=True)
+    if chosen is not None:
+        worth = search.worth(chosen)
+        return Found(chosen=chosen, worth=worth, squares=0), worth
+    bound = apart_bound(problem, search, order)
+    lonely = not any(problem.variables[v].demand for v in order)
+    seated = seat_forest(problem, piece, loads) if lonely else None
+    if seated is None:
+        return found, bound
+    worth = search.worth(seated.chosen)
+    if found is None or worth > found.worth:
+        found = Found(chosen=seated.chosen, worth=worth, squares=0)
+    return found, min(bound, worth + seated.gap)

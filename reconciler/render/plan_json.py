@@ -1,10 +1,9 @@
 """The plan as JSON: a format that programs rely on, so it is a type, and its JSON Schema comes from it.
 
 Only ever add fields. Digests and revisions say what the plan was made from; equal inputs give equal
-bytes, whatever the order in which anything was found.
+bytes, whatever the order in which anything was found. Structs rather than dataclasses: they are made at once.
 """
 
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
@@ -17,16 +16,14 @@ from reconciler.render import story
 VERSION: Literal[1] = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IntentPart:
+class IntentPart(msgspec.Struct, frozen=True, kw_only=True):
     """Which intent the plan is for."""
 
     digest: str
     revision: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObservedPart:
+class ObservedPart(msgspec.Struct, frozen=True, kw_only=True):
     """Which facts the plan rests on."""
 
     digest: str
@@ -34,8 +31,7 @@ class ObservedPart:
     """Milliseconds, by the clock of whoever observed; 0 for a cold plan."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReasonPart:
+class ReasonPart(msgspec.Struct, frozen=True, kw_only=True):
     """One cause, with its code from docs/reasons.md and the line of intent that it comes from."""
 
     code: str
@@ -45,8 +41,7 @@ class ReasonPart:
     """`path:line`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActionPart:
+class ActionPart(msgspec.Struct, frozen=True, kw_only=True):
     """One step on one node; it may run once everything in `after` has succeeded."""
 
     id: str
@@ -64,8 +59,7 @@ class ActionPart:
     """Actions of one wave may run at the same time; counts from 1."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeatPart:
+class SeatPart(msgspec.Struct, frozen=True, kw_only=True):
     """One copy of a service, where it should be."""
 
     service: str
@@ -74,8 +68,7 @@ class SeatPart:
     role: Literal["started", "promoted", "unpromoted"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnplacedPart:
+class UnplacedPart(msgspec.Struct, frozen=True, kw_only=True):
     """A service of which fewer copies will run than are wanted."""
 
     service: str
@@ -87,8 +80,7 @@ class UnplacedPart:
     """True when it waits for a proof, a quorum or an operator; false when no node can hold it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DisturbedPart:
+class DisturbedPart(msgspec.Struct, frozen=True, kw_only=True):
     """A copy that runs well now and that this plan interrupts."""
 
     service: str
@@ -97,8 +89,7 @@ class DisturbedPart:
     target: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanDocument:
+class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
     """What `reconcile plan --format json` prints."""
 
     version: Literal[1]
@@ -115,9 +106,9 @@ class PlanDocument:
     optimal: bool
     """Whether it is proven that no placement keeps more running, preferred, or undisturbed."""
     score: tuple[int, ...]
-    bound: tuple[int, ...] | None = field(default=None)
+    bound: tuple[int, ...] | None = None
     """When not proven optimal: no placement scores better than this."""
-    wake_at: int | None = field(default=None)
+    wake_at: int | None = None
     """When time alone would change this plan, on the clock of `observed.taken_at`."""
 
 

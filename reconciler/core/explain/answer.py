@@ -75,12 +75,12 @@ def answer(case: Case, question: Question, *, tries_max: int = TRIES_MAX) -> Ans
     size = max(_PARTS_EASY, len(case.problem.world.parts))
     allowed = min(tries_max, max(_TRIES_MIN, tries_max * _PARTS_EASY // size))
     trials = Trials(test=_test(case, question), tries_max=allowed)
-    growing = rungs(case.intent, case.problem, case.chosen, case.now_ms, question)
+    nearer, last_resorts = rungs(case.intent, case.problem, case.chosen, case.now_ms, question)
     most = _SETS_MAX if size == _PARTS_EASY else 1
     found: list[tuple[Cause, ...]] = []
     spent = False
     try:
-        for causes in minimal_sets(trials, growing, most=most):
+        for causes in minimal_sets(trials, nearer, last_resorts, most=most):
             found.append(causes)  # noqa: PERF402 - what was found before the tries ran out counts
     except TriesSpentError:
         spent = True

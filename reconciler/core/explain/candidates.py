@@ -37,20 +37,27 @@ _SPOTS_MAX = 2
 """Nodes that are tried alone, for services that run nowhere: those with the fewest obstacles."""
 
 
+Rungs = Iterator[tuple[Cause, ...]]
+
+
 def rungs(
     intent: Intent, problem: Problem, chosen: Sequence[int], now_ms: Millis, question: Question
-) -> Iterator[tuple[Cause, ...]]:
-    """Growing sets of causes, each the one before and more; most questions need the first two or three.
+) -> tuple[Rungs, Rungs]:
+    """Growing sets of causes, each the one before and more; and, still growing, the last resorts.
 
     `intent` is as it was written: what counts of it now stands in the problem.
     """
     gather = _Gatherer(intent, problem, chosen, now_ms, question)
     seen: dict[Cause, None] = {}
-    for rung in gather.rungs():
-        fresh = [cause for cause in rung if cause not in seen]
-        if fresh:
-            seen.update(dict.fromkeys(fresh))
-            yield tuple(seen)
+
+    def growing(added: Iterable[Iterable[Cause]]) -> Rungs:
+        for rung in added:
+            fresh = [cause for cause in rung if cause not in seen]
+            if fresh:
+                seen.update(dict.fromkeys(fresh))
+                yield tuple(seen)
+
+    return growing(gather.rungs()), growing(gather.last_resorts())
 
 
 class _Gatherer:
@@ -102,10 +109,14 @@ class _Gatherer:
         whole = self._near.around(name, None)
         yield self._strikes_together(whole, everywhere)
         yield self._likings(whole, everywhere)
+
+    def last_resorts(self) -> Iterator[Iterator[Cause]]:
+        """What bears on every question, and so says little: how much is wanted, and all there is."""
+        name = self._question.service
         if self._question.ask is Ask.THERE:
             yield iter((described.wanted(self._world.services[self._index[name]]),))
             return
-        yield self._limits(whole)
+        yield self._limits(self._near.around(name, None))
         yield self._everything()
 
     def _asked(self) -> tuple[NodeName, ...]:
@@ -215,8 +226,9 @@ class _Gatherer:
             if copy.blocked or copy.certainty is Certainty.UNKNOWN:
                 yield described.stuck(copy)
             if state.liveness is not Liveness.ALIVE:
-                yield described.absent(state)
                 yield described.no_fence_device(copy.node)
+                if self._question.ask is Ask.TOO_FEW or name != self._question.service:
+                    yield described.absent(state)  # back, it would run there and not here
             if self._intent.nodes[at].maintenance:
                 yield described.node_maintenance(self._intent.nodes[at])
             if copy in self._world.mishaps.blocked:
@@ -300,7 +312,8 @@ class _Gatherer:
     def _likings(self, names: Iterable[ServiceName], nodes: Sequence[NodeName]) -> Iterator[Cause]:
         """Scores, stickiness and the order among equals."""
         here = set(nodes)
-        yield described.even(self._question, self._asked())
+        if self._asked():
+            yield described.even(self._question, self._asked())
         for name in names:
             service = self._world.services[self._index[name]]
             for place in self._near.locations.get(name, ()):
@@ -320,9 +333,11 @@ class _Gatherer:
         """How many copies are wanted, and that some run already."""
         for name in names:
             service = self._world.services[self._index[name]]
-            if service.replicas is not None:
+            # That it wants no more than so many is no reason why it has fewer.
+            lacking = self._question.ask is Ask.TOO_FEW and name == self._question.service
+            if service.replicas is not None and (not lacking or self._question.promoted):
                 yield described.replicas(service)
-            if service.promotable:
+            if service.promotable and not (lacking and self._question.promoted):
                 yield described.promoted(service)
             if (service.replicas or 0) > 1:
                 yield described.per_node(service)

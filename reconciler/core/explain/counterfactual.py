@@ -11,11 +11,15 @@ Source: Junker, "QuickXplain", AAAI 2004; the passes after it are for tests that
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from reconciler.core.explain.cause import Cause
 
 Test = Callable[[frozenset[Cause]], bool]
 Causes = tuple[Cause, ...]
+
+_RUNGS_FURTHER = 2
+"""What is near hides what is behind it: an ordering, the reason why what comes first does not run."""
 
 
 class TriesSpentError(Exception):
@@ -89,20 +93,28 @@ def _dropped(trials: Trials, found: Causes) -> Causes:
 
 
 def minimal_sets(
-    trials: Trials, rungs: Iterable[Sequence[Cause]], *, most: int
+    trials: Trials,
+    rungs: Iterable[Sequence[Cause]],
+    last_resorts: Iterable[Sequence[Cause]],
+    *,
+    most: int,
 ) -> Iterator[Causes]:
-    """Minimal sets that share no cause, from the narrowest of the growing rungs that has one.
+    """Minimal sets that share no cause, from growing rungs: the first that has one, and the next few.
 
+    One is taken from the last resorts where no rung has any.
     Errors: `TriesSpentError`, after what was found so far has been yielded.
     """
     used: set[Cause] = set()
+    further = _RUNGS_FURTHER
     for rung in rungs:
-        while most > 0:
-            found = minimal_set(trials, [cause for cause in rung if cause not in used])
-            if found is None:
-                break
+        while found := minimal_set(trials, [cause for cause in rung if cause not in used]):
             yield found
             used.update(found)
             most -= 1
-        if used:
+            if most == 0:
+                return
+        further -= bool(used)
+        if further < 0:
             return
+    if not used:
+        yield from islice(filter(None, (minimal_set(trials, r) for r in last_resorts)), 1)

@@ -115,9 +115,9 @@ _SERVICE_EDITS: dict[CauseKind, Callable[[Service], Service]] = {
     CauseKind.NOT_ENABLED: lambda service: replace(service, enabled=True),
     CauseKind.UNMANAGED: lambda service: replace(service, maintenance=False, managed=True),
     CauseKind.WANTED: lambda service: replace(service, enabled=False),
+    CauseKind.PER_NODE: _per_node,  # before the replicas, which it goes by
     CauseKind.REPLICAS: _replicas,
     CauseKind.PROMOTED: _promoted,
-    CauseKind.PER_NODE: _per_node,
     CauseKind.STICKINESS: lambda service: replace(service, stickiness=0, promoted_stickiness=None),
     CauseKind.DEMAND: lambda service: replace(service, demand=()),
 }

@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from reconciler.core.bonds import broken, shared
+from reconciler.core.found import Found
 from reconciler.core.loads import Loads
 from reconciler.core.problem import Problem, Variable
 from reconciler.core.relations import Link, Tie
 from reconciler.core.restarts import restart_cost, undisturbed
-from reconciler.core.search import Found, Search
+from reconciler.core.search import Search
 from reconciler.core.solve import Work, retreat, solve
 from reconciler.core.world import Mask, bits
 from reconciler.model.intent import Packing
@@ -220,12 +221,16 @@ def _visiting_order(problem: Problem, piece: set[int]) -> list[int]:
 
 def _settle(state: _State, piece: list[int]) -> None:
     """Search one piece; widen it until a bound or an exhaustive search proves the answer."""
-    found = solve(state.problem, piece, state.chosen, state.loads, state.work).found
+    solved = solve(state.problem, piece, state.chosen, state.loads, state.work)
+    found = solved.found
     if found is not None:
         _take(state, piece, found)
         if _relaxed(state, piece) <= found.worth:
             return
     wide = _component(state.problem, piece)
+    if found is not None and wide == set(piece) and not _contested(state.problem, wide):
+        state.gap += max(0, solved.bound - found.worth)
+        return
     if _contested(state.problem, wide):
         wide |= {v.index for v in state.problem.variables if v.demand}
         wide = set().union(*(_component(state.problem, [v]) for v in wide))

@@ -11,12 +11,13 @@ links looked at, never seconds, so that equal input gives equal output.
 
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cmp_to_key, reduce
 from itertools import combinations, islice
 from operator import or_
 
 from reconciler.core.bonds import broken, relying, shared
+from reconciler.core.found import Found, Frame, Narrowing
 from reconciler.core.loads import Loads
 from reconciler.core.problem import Problem, Variable
 from reconciler.core.relations import Link, Tie
@@ -30,41 +31,6 @@ STEP = 4
 """What a decision costs of the budget, besides its links."""
 DESCENT = 3
 """How much of its budget more than once a search may spend until it has an answer at all."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """The best assignment found, its worth, and whether nothing can be worth more."""
-
-    chosen: dict[int, Mask]
-    worth: int
-    squares: int
-    moved: int = 0
-    """Running copies that have to go, where balance comes before leaving them."""
-    proven: bool = False
-
-
-@dataclass(slots=True)
-class Narrowing:
-    """What an undecided variable may still do, given what is decided."""
-
-    allowed: Mask
-    must: Mask = 0
-    some: int = 0
-    """At least so many copies, whichever."""
-    bound: int = 0
-
-
-@dataclass(slots=True)
-class _Frame:
-    """One level of the search, with what to put back when it tries its next option."""
-
-    variable: int
-    options: Iterator[Mask]
-    chosen: Mask = 0
-    narrowed: list[tuple[int, Mask, Mask, int, int]] = field(default_factory=list)
-    wishes: list[tuple[int, int]] = field(default_factory=list)
-    total: int = 0
 
 
 class Search:
@@ -167,6 +133,33 @@ class Search:
         chosen = found.chosen if found is not None else {}
         return sum(variables[v].weight * mask.bit_count() for v, mask in chosen.items())
 
+    def dive(self) -> Found | None:
+        """A choice without looking back, each in turn where it is best; None where that leads nowhere."""
+        stack: list[Frame] = []
+        self._best = None
+        for v in self._order:
+            variable, must = self._problem.variables[v], self._open[v].must
+            allowed = self._open[v].allowed
+            if self._capacity:
+                allowed = self._loads.fits(variable, allowed)
+            most = self._most(variable)
+            size = min(most - must.bit_count(), (allowed & ~must).bit_count())
+            if must & ~allowed or size < 0:
+                break
+            stack.append(Frame(variable=v, options=iter(())))
+            self._decide(stack[-1], must | self._pick(variable, allowed & ~must, size))
+        else:
+            self._keep_if_better()
+        while stack:
+            self._take_back(stack.pop())
+        return self._best
+
+    def _most(self, variable: Variable) -> int:
+        if variable.quota < 0:
+            return variable.want
+        left = self._problem.quotas[variable.quota] - self._used[variable.quota]
+        return max(0, min(variable.want, left))
+
     def _result(self) -> Found | None:
         if self._best is None:
             return None
@@ -222,9 +215,9 @@ class Search:
 
     # Options --------------------------------------------------------------------------------------
 
-    def _frame(self, depth: int) -> _Frame:
+    def _frame(self, depth: int) -> Frame:
         v = self._order[depth]
-        return _Frame(variable=v, options=self._options(v))
+        return Frame(variable=v, options=self._options(v))
 
     def _options(self, v: int) -> Iterator[Mask]:
         """Ways to choose the nodes of one variable: most copies first, then best bound, load, name."""
@@ -232,10 +225,7 @@ class Search:
         must, allowed = narrowing.must, narrowing.allowed
         if self._capacity:
             allowed = self._loads.fits(variable, allowed)
-        want = variable.want
-        if variable.quota >= 0:
-            left = self._problem.quotas[variable.quota] - self._used[variable.quota]
-            want = max(0, min(want, left))
+        want = self._most(variable)
         if must & ~allowed or must.bit_count() > want:
             return
         others = self._total - narrowing.bound
@@ -263,7 +253,7 @@ class Search:
 
     def _ranked(self, v: int, must: Mask, subsets: Iterable[Mask]) -> Iterator[Mask]:
         """Best bound first, then least load, then name; what turns out hopeless is left out."""
-        frame = _Frame(variable=v, options=iter(()))
+        frame = Frame(variable=v, options=iter(()))
         before, ranked = self._total, []
         for place, extra in enumerate(subsets):
             self._decide(frame, must | extra)
@@ -296,12 +286,13 @@ class Search:
             for link in self._wish_links[variable.index]
             if self._settled(other := self._other_end(link, variable.index))
         ]
-        tiers = [(tier, mask & free) for tier, mask in variable.tiers]
+        tiers = [(tier, mask & free) for tier, mask in variable.tiers if mask & free]
         for worth, seats in wishes:
             tiers = [
                 (tier + worth * inside, part)
                 for tier, mask in tiers
                 for inside, part in ((1, mask & seats), (0, mask & ~seats))
+                if part
             ]
         tiers.sort(key=lambda tier: -tier[0])
         merged: dict[int, Mask] = {}
@@ -354,7 +345,7 @@ class Search:
 
     # Deciding -------------------------------------------------------------------------------------
 
-    def _decide(self, frame: _Frame, chosen: Mask) -> None:
+    def _decide(self, frame: Frame, chosen: Mask) -> None:
         v = frame.variable
         self.spent += STEP + len(self._links[v])
         frame.chosen, frame.total = chosen, self._total
@@ -381,7 +372,7 @@ class Search:
             for link in self._wish_links[index]:
                 self._renew_wish(frame, link)
 
-    def _renew_wish(self, frame: _Frame, link: Link) -> None:
+    def _renew_wish(self, frame: Frame, link: Link) -> None:
         before = self._wish_bounds[id(link)]
         now = self._wish_bound(link)
         if now != before:
@@ -389,7 +380,7 @@ class Search:
             self._wish_bounds[id(link)] = now
             self._total += now - before
 
-    def _take_back(self, frame: _Frame) -> None:
+    def _take_back(self, frame: Frame) -> None:
         if self._chosen.get(frame.variable) is None:
             return
         variable = self._problem.variables[frame.variable]

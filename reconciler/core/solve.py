@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from reconciler.core.bonds import broken
 from reconciler.core.cliques import apart_bound, seat_apart
 from reconciler.core.forest import seat_forest
+from reconciler.core.found import Found
 from reconciler.core.loads import Loads
 from reconciler.core.pool import repack
 from reconciler.core.problem import Problem
-from reconciler.core.search import Found, Search
+from reconciler.core.search import Search
 from reconciler.core.separable import separate
 from reconciler.core.world import Mask
 
@@ -68,6 +69,7 @@ def solve(
         found = _run(search, work, found)
         if found is not None and found.proven:
             return Solved(found, found.worth)
+        found = found or _dive(problem, search, fixed)
     found, bound = _by_shape(problem, order, fixed, loads, search, found)
     if crowded and found is not None and found.worth < bound:
         repacked = repack(problem, order, fixed, loads, found.chosen)
@@ -77,6 +79,15 @@ def solve(
     longer = Search(problem, order, fixed, loads, budget=min(BUDGET, work.left))
     found = _run(longer, work, found, patient=found is None)
     return Solved(found, found.worth if found is not None and found.proven else bound)
+
+
+def _dive(problem: Problem, search: Search, fixed: Mapping[int, Mask]) -> Found | None:
+    found = search.dive()
+    if found is None:
+        return None
+    chosen = dict(found.chosen)
+    retreat(problem, chosen, fixed)
+    return Found(chosen=chosen, worth=search.worth(chosen), squares=0)
 
 
 def retreat(problem: Problem, chosen: dict[int, Mask], others: Mapping[int, Mask]) -> None:

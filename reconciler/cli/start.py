@@ -3,8 +3,8 @@
 Most commands live for a blink and spend it on imports. So the garbage collector looks less often, pydantic
 does not search the machine for plugins, of which there are none, and what people, editors and hooks
 ask most often - the help, whether a cluster is valid, what a plan from files would be - is answered
-without the library that reads command lines. What is not written in the plainest way goes through `app`,
-which says the same.
+without the library that reads command lines, and without looks for garbage, of which loading and
+planning make little. What is not written in the plainest way goes through `app`, which says the same.
 """
 
 import gc
@@ -29,11 +29,13 @@ def main() -> None:
 
             sys.exit(ended(lambda: sys.stdout.write(_HELP.read_text(encoding="utf-8"))))
         case ["validate", cluster] if not cluster.startswith("-"):
+            gc.disable()
             from reconciler.cli.ending import ended
             from reconciler.cli.validate import run_validate
 
             sys.exit(ended(lambda: sys.exit(run_validate(Path(cluster), "text"))))
         case ["plan", cluster, "--observed", facts, *rest] if _is_plain(cluster, facts, rest):
+            gc.disable()
             from reconciler.cli.ending import ended
 
             sys.exit(ended(lambda: _plan(Path(cluster), Path(facts), rest)))

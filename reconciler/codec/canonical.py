@@ -19,6 +19,10 @@ from reconciler.model.observed import Observed
 
 T = TypeVar("T")
 
+_REMEMBERED_MAX = 4
+_remembered: dict[int, tuple[Intent, Digest]] = {}
+"""Digests of intents, which are kept with them so that no other intent gets their identity."""
+
 _PLACES = ("origin",)
 _TIMES = ("taken_at_ms", "heard_ms", "last_ms", "clock_ahead_ms")
 _VALUE = re.compile(rb'(?:null|-?[0-9]+|\{(?:[^"{}]|"[^"\\]*(?:\\.[^"\\]*)*")*\}),?')
@@ -46,8 +50,18 @@ def digest(value: object) -> Digest:
 
 
 def intent_digest(intent: Intent) -> Digest:
-    """Digest of what an intent says, wherever its lines stand."""
-    return _digest_without(intent, _PLACES)
+    """Digest of what an intent says, wherever its lines stand.
+
+    The last few are remembered by identity, which is safe because intents are frozen: every plan asks.
+    """
+    known = _remembered.get(id(intent))
+    if known is not None and known[0] is intent:
+        return known[1]
+    found = _digest_without(intent, _PLACES)
+    while len(_remembered) >= _REMEMBERED_MAX:
+        del _remembered[next(iter(_remembered))]
+    _remembered[id(intent)] = intent, found
+    return found
 
 
 def fingerprint(observed: Observed) -> Digest:

@@ -129,9 +129,10 @@ def check_fencing(
         return
     fenced = {node for device in intent.fencing.devices for node in device.nodes}
     exposed: dict[NodeName, list[str]] = {}
+    unreached = {nodes: nodes - fenced for nodes in set(eligible.values())}
     for service in intent.services:
         if service.safety is Safety.EXCLUSIVE:
-            for name in eligible[service.name] - fenced:
+            for name in unreached[eligible[service.name]]:
                 exposed.setdefault(name, []).append(service.name)
     if not exposed:
         return

@@ -97,3 +97,11 @@ def without(value: Any, keys: set[str]) -> Any:
             return [without(part, keys) for part in value]
         case _:
             return value
+
+
+def test_more_intents_than_are_remembered_keep_their_own_digests() -> None:
+    intents = [Intent(cluster=f"c{n}", nodes=()) for n in range(20)]
+    first = [canonical.intent_digest(intent) for intent in intents]
+    assert len(set(first)) == len(intents)
+    assert [canonical.intent_digest(intent) for intent in intents] == first
+    assert len(canonical._remembered) <= canonical._REMEMBERED_MAX

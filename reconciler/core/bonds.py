@@ -53,4 +53,4 @@ def broken(link: Link, variables: Sequence[Variable], seats: Seats) -> Mask:
 
 def shared(link: Link, mine: Mask, other: Mask) -> int:
     """How many copies of the link's service are beside one of the other's."""
-    return (mine & link.place(other)).bit_count()
+    return (mine & link.place(other) & link.where).bit_count()

@@ -11,9 +11,9 @@ from reconciler.core.eligibility import Bans, eligible_nodes
 from reconciler.core.held import hold_suppliers
 from reconciler.core.problem import UNLIMITED, Problem, Variable
 from reconciler.core.promotion import promotion_scores
-from reconciler.core.relations import Link, Relations, Tie
+from reconciler.core.relations import Link, Relations
 from reconciler.core.rules import Rules
-from reconciler.core.scores import add_scores
+from reconciler.core.scores import INFINITY, add_scores
 from reconciler.core.world import Mask, World, bits
 from reconciler.model.intent import NegativeScores, WhenEqual
 
@@ -57,7 +57,7 @@ def pose(world: World, rules: Rules) -> Problem:
 
 def _links(world: World, relations: Relations) -> tuple[tuple[Link, ...], ...]:
     standing = world.compiled.links
-    further = relations.apart[len(world.compiled.relations.apart) :]
+    further = relations.wishes[len(world.compiled.relations.wishes) :]
     if not further:
         return standing
     links = [list(found) for found in standing]
@@ -99,10 +99,13 @@ def _scores(world: World, rules: Rules, index: int) -> Scores:
 
 
 def _unbearable(world: World, relations: Relations, rules: Rules) -> Relations:
-    """Where negative sums forbid, a wish to be apart that nothing outweighs is a mandate."""
+    """Where negative sums forbid, a wish to be apart that nothing outweighs is all but a mandate.
+
+    It gives way only where the service would run nowhere at all.
+    """
     if world.intent.negative_scores is not NegativeScores.FORBID:
         return relations
-    apart = []
+    dreads = []
     for wish in relations.wishes:
         if wish.score >= 0:
             continue
@@ -110,8 +113,9 @@ def _unbearable(world: World, relations: Relations, rules: Rules) -> Relations:
         sticky = ((world.services[wish.service].stickiness, healthy),)
         totals = add_scores(world.everywhere, _scores(world, rules, wish.service) + sticky)
         where = sum(mask for score, mask in totals if score + wish.score < 0)
-        apart.append(replace(wish, tie=Tie.APART, where=where))
-    return replace(relations, apart=relations.apart + tuple(link for link in apart if link.where))
+        if where:
+            dreads.append(replace(wish, score=-INFINITY, where=where))
+    return replace(relations, wishes=relations.wishes + tuple(dreads))
 
 
 def _consistent(world: World, relations: Relations, candidates: list[Mask]) -> list[Mask]:

@@ -50,7 +50,7 @@ class Link:
     origin: Origin | None = None
     score: int = 0
     where: Mask = -1
-    """APART holds on these nodes only."""
+    """APART and WISH hold on these nodes only."""
     zones: tuple[Mask, ...] = ()
     """Nodes that count as one place, such as racks; empty: every node is its own."""
     influence: bool = True

@@ -219,9 +219,9 @@ class _Gatherer:
         service = self._world.services[self._index[name]]
         twice = service.multiple_active in (MultipleActive.STOP_ONLY, MultipleActive.BLOCK)
         for copy in self._copies[name]:
-            at = self._world.node_index.get(copy.node)
-            if at is None:
+            if copy.node not in self._world.node_index:
                 continue
+            at = self._world.node_index[copy.node]
             state = self._world.states[at]
             if copy.blocked or copy.certainty is Certainty.UNKNOWN:
                 yield described.stuck(copy)
@@ -229,12 +229,16 @@ class _Gatherer:
                 yield described.no_fence_device(copy.node)
                 if self._question.ask is Ask.TOO_FEW or name != self._question.service:
                     yield described.absent(state)  # back, it would run there and not here
-            if self._intent.nodes[at].maintenance:
-                yield described.node_maintenance(self._intent.nodes[at])
             if copy in self._world.mishaps.blocked:
                 yield described.no_fence_device(copy.node)
-            if twice and len(self._copies[name]) > 1:
-                yield described.runs(copy)
+            if self._intent.nodes[at].maintenance:
+                yield described.node_maintenance(self._intent.nodes[at])
+        if twice and len(self._copies[name]) > 1:
+            yield from map(described.runs, self._copies[name])
+        yield from self._unheard(service)
+
+    def _unheard(self, service: Service) -> Iterator[Cause]:
+        """Nodes where something exclusive may run already, for all that anybody knows."""
         if service.safety is Safety.EXCLUSIVE:
             for at in bits(self._world.unheard):
                 yield described.absent(self._world.states[at])

@@ -5,7 +5,7 @@ where there is one, else any copy. Suppliers come from required orderings, group
 moves live counts as running throughout, if all that it relies on does so on both nodes.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from reconciler.core.problem import Problem
@@ -57,6 +57,7 @@ def undisturbed(
                 continue
             seats = chosen.get(link.other, 0)
             borne = borne_nodes(problem, link, seats, standing(link.other))
+            borne &= _joined(problem, link, chosen, standing)
             if v in migrating and _torn(
                 link,
                 copies[link.other].running,
@@ -115,6 +116,14 @@ def borne_nodes(problem: Problem, link: Link, seats: Mask, standing: Mask) -> Ma
     return borne | ~(seats | pinned) if borne else 0
 
 
+def _joined(
+    problem: Problem, link: Link, chosen: Mapping[int, Mask], standing: Callable[[int], Mask]
+) -> Mask:
+    """The same with the further copies of a supplier on its nodes: one that starts is one that starts."""
+    further = problem.world.layers.get(link.other, ()) if link.every else ()
+    return 0 if any(chosen.get(i, 0) & ~standing(i) for i in further) else -1
+
+
 def restart_cost(
     problem: Problem, chosen: Mapping[int, Mask], among: Collection[int] | None = None
 ) -> int:
@@ -131,7 +140,10 @@ def dependents_of(problem: Problem, services: Iterable[int]) -> frozenset[int]:
     waiting = list(services)
     reached = set(waiting)
     while waiting:
-        for dependent in problem.dependents[waiting.pop()]:
+        part = waiting.pop()
+        if problem.world.parts[part].layer:
+            part = problem.world.parts[part].base
+        for dependent in problem.dependents[part]:
             if dependent not in reached:
                 reached.add(dependent)
                 waiting.append(dependent)

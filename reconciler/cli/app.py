@@ -20,6 +20,7 @@ app = typer.Typer(
     name="reconcile",
     help="Commit what should run where; it is kept so on your Linux machines.",
     no_args_is_help=True,
+    add_help_option=False,  # it has one below, which takes no line of a screen that is full
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -58,8 +59,17 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _help(ctx: typer.Context, *, wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(ctx.get_help() + "\n")
+        raise typer.Exit
+
+
 @app.callback()
 def reconcile(
+    show_help: Annotated[
+        bool, typer.Option("--help", "-h", callback=_help, is_eager=True, hidden=True)
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which this is.")
     ] = False,
@@ -267,7 +277,7 @@ def fence(
     controller: Controller = None,
     pki: Pki = None,
 ) -> None:
-    """Make sure that a node does nothing any more, or say that it is off."""
+    """Fence a node, or confirm that it is off."""
     from reconciler.cli.fence import Wishes, run_fence
 
     wishes = Wishes(confirm=confirm, yes=yes, controller=controller, pki=pki)

@@ -1,5 +1,6 @@
 """The scale of placements: levels packed into one integer that compares like the tuple of levels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -50,12 +51,24 @@ class Scale:
 
     def levels(self, worth: int) -> tuple[int, ...]:
         """Unpack a worth, highest first: four per class, the last three, four of what does not count."""
-        shifts = [_COUNT_BITS] * (_PER_CLASS if self.uncritical else 0)
-        shifts += [_COUNT_BITS, _COUNT_BITS, _PREFERENCE_BITS]
-        shifts += [_COUNT_BITS] * (_PER_CLASS * len(self.classes))
         parts = []
-        for width in shifts:
+        for width in self._widths():
             part = ((worth + (1 << (width - 1))) & ((1 << width) - 1)) - (1 << (width - 1))
             parts.append(part)
             worth = (worth - part) >> width
         return tuple(reversed(parts))
+
+    def pack(self, levels: Sequence[int]) -> int:
+        """The inverse of `levels`."""
+        worth = shift = 0
+        for level, width in zip(reversed(levels), self._widths(), strict=True):
+            worth += level << shift
+            shift += width
+        return worth
+
+    def _widths(self) -> list[int]:
+        """Bits of each level, lowest first."""
+        widths = [_COUNT_BITS] * (_PER_CLASS if self.uncritical else 0)
+        widths += [_COUNT_BITS, _COUNT_BITS, _PREFERENCE_BITS]
+        widths += [_COUNT_BITS] * (_PER_CLASS * len(self.classes))
+        return widths

@@ -18,12 +18,15 @@ from reconciler.core.pool import repack
 from reconciler.core.problem import Problem
 from reconciler.core.search import Search
 from reconciler.core.separable import separate
-from reconciler.core.world import Mask
+from reconciler.core.solver import CELLS_MAX, relax
+from reconciler.core.world import Mask, bits
 
 TRIAL = 10_000
 """Work of a first search: enough for all that is small."""
 BUDGET = 100_000
 """Work of one search, in links looked at."""
+TOUCHED_MAX = 200
+"""Pairs of a copy and a node that the solver takes of something larger: where it proves little."""
 SEARCHED_MAX = 24
 """With more variables than this that compete for room, a search gets nowhere."""
 
@@ -74,11 +77,52 @@ def solve(
     if crowded and found is not None and found.worth < bound:
         repacked = repack(problem, order, fixed, loads, found.chosen)
         found = _better(problem, search, fixed, found, repacked)
+        if before is not None and found.worth < bound:
+            found, bound = _solver(problem, search, loads, fixed, before, (found, bound))
     if not searched or (found is not None and found.worth >= bound):
         return Solved(found, bound)
     longer = Search(problem, order, fixed, loads, budget=min(BUDGET, work.left))
     found = _run(longer, work, found, patient=found is None)
     return Solved(found, found.worth if found is not None and found.proven else bound)
+
+
+def _solver(
+    problem: Problem,
+    search: Search,
+    loads: Loads,
+    fixed: Mapping[int, Mask],
+    before: Mapping[int, Mask],
+    known: tuple[Found, int],
+) -> tuple[Found, int]:
+    """A better choice and a lower bound from the real solver, if it has any."""
+    found, bound = known
+    order = tuple(before)
+    every = problem.world.everywhere
+    nodes = every
+    if sum(search.narrowed(v).allowed.bit_count() for v in order) > CELLS_MAX:
+        nodes = _touched(order, before, found.chosen)
+    near = [v for v in order if nodes == every or found.chosen[v] & nodes or not found.chosen[v]]
+    relaxed = relax(problem, search, near, loads, found.chosen, nodes)
+    if relaxed is None:
+        return found, bound
+    if nodes == every:
+        bound = min(bound, relaxed.bound)
+    return _better(problem, search, fixed, found, {**found.chosen, **relaxed.chosen}), bound
+
+
+def _touched(order: Sequence[int], before: Mapping[int, Mask], after: Mapping[int, Mask]) -> Mask:
+    """The nodes where something came or went, no more than the solver can take."""
+    nodes, cells = 0, 0
+    moved = 0
+    for v in order:
+        moved |= before[v] ^ after[v]
+    for at in bits(moved):
+        wider = nodes | 1 << at
+        cells = wider.bit_count() * sum(1 for v in order if after[v] & wider or not after[v])
+        if cells > TOUCHED_MAX:
+            break
+        nodes = wider
+    return nodes
 
 
 def _dive(problem: Problem, search: Search, fixed: Mapping[int, Mask]) -> Found | None:

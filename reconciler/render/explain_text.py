@@ -1,6 +1,8 @@
 """An explanation as text: node by node, the filters first, then the scores; last, what would change it."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from reconciler.core.explain import (
     Answer,
@@ -16,19 +18,18 @@ from reconciler.model.placement import Reason, Why
 from reconciler.render.ink import BLANK, Line, Span, Tone, line
 from reconciler.render.plan_json import indented
 from reconciler.render.plan_text import because
-from reconciler.render.words import amount
+from reconciler.render.words import amount, listing
 
 
 def render(explanation: Explanation) -> list[Line]:
     """Why a service is where it is, and nowhere else."""
-    width = max((len(each.node) for each in explanation.nodes), default=0)
+    alike = _alike(explanation.nodes)
+    width = max((len(_spot(nodes)) for nodes in alike), default=0)
     lines = [*_title(explanation), BLANK]
-    best = [each for each in explanation.nodes if each.chosen]
-    rest = [each for each in explanation.nodes if not each.chosen]
-    for each in (*best, *rest):
-        lines += _node(each, width)
+    for nodes in alike:
+        lines += _node(nodes, width)
     for answer in explanation.answers:
-        lines += [BLANK, *_answer(answer)]
+        lines += [BLANK, *_answer(answer, some=bool(explanation.placed))]
     return lines
 
 
@@ -39,7 +40,10 @@ def render_json(explanation: Explanation) -> str:
 
 def _title(explanation: Explanation) -> Iterator[Line]:
     name = Span(explanation.service, Tone.STRONG)
-    chosen = ", ".join(_named(each) for each in explanation.nodes if each.chosen)
+    promoted = {each.node for each in explanation.nodes if each.promoted}
+    chosen = ", ".join(
+        f"{node} (promoted)" if node in promoted else node for node in explanation.placed
+    )
     unplaced = explanation.unplaced
     if unplaced is None:
         yield line(name, f" belongs on {chosen}" if chosen else " belongs nowhere")
@@ -51,25 +55,52 @@ def _title(explanation: Explanation) -> Iterator[Line]:
         yield line("    ", Span(f"{reason.why:<17}", Tone.FAINT), body=because(reason))
 
 
-def _named(each: NodeExplanation) -> str:
-    return f"{each.node} (promoted)" if each.promoted else each.node
-
-
 # Nodes ----------------------------------------------------------------------------------------------
 
 
-def _node(each: NodeExplanation, width: int) -> Iterator[Line]:
+_Nodes = tuple[NodeExplanation, ...]
+_SHOWN_MAX = 4
+"""Of nodes that are told in one."""
+
+
+def _alike(nodes: Sequence[NodeExplanation]) -> list[_Nodes]:
+    """The chosen nodes, and then the others, all those together that have the same to say."""
+    found: dict[object, list[NodeExplanation]] = {}
+    for each in sorted(nodes, key=lambda each: not each.chosen):
+        key = each.node if each.chosen or each.running else (_said(each), each.points, each.assumed)
+        found.setdefault(key, []).append(each)
+    return [tuple(group) for group in found.values()]
+
+
+def _said(each: NodeExplanation) -> tuple[Reason, ...]:
+    return tuple(
+        replace(reason, text=_there(reason, each.node), node=None) for reason in each.against
+    )
+
+
+def _there(reason: Reason, node: str) -> str:
+    """The reason of one node, said of several."""
+    text = re.sub(rf"(?<!\S)on {re.escape(node)}(?!\S)(?=$|[ ,:;])", "there", reason.text)
+    return re.sub(rf"(?<!\S){re.escape(node)}(?=$|[ ,:;])", "it", text)
+
+
+def _spot(nodes: _Nodes) -> str:
+    return listing((each.node for each in nodes), most=_SHOWN_MAX)
+
+
+def _node(nodes: _Nodes, width: int) -> Iterator[Line]:
+    each = nodes[0]
     mark, tone, word = _verdict(each)
     silent = any(reason.why in {Why.NODE_LOST, Why.NODE_UNKNOWN} for reason in each.against)
     now = ", may still run here" if silent else ", runs here now"
     running = now if each.running and not each.chosen else ""
     yield line(
         "  ",
-        Span(f"{mark} {each.node:<{width}}", tone),
+        Span(f"{mark} {_spot(nodes):<{width}}", tone),
         Span(f"  score {each.score:>6}", Tone.FAINT),
         f"  {word}{running}",
     )
-    for reason in each.against:
+    for reason in each.against if len(nodes) == 1 else _said(each):
         yield _reason(reason)
     if each.chosen and each.against_promoted:
         yield line("      ", "not promoted")
@@ -105,41 +136,48 @@ def _at(origin: Origin | None) -> str:
 # Answers --------------------------------------------------------------------------------------------
 
 
-def _answer(answer: Answer) -> Iterator[Line]:
-    yield line("  ", Span(_heading(answer.question), Tone.STRONG))
+def _answer(answer: Answer, *, some: bool) -> Iterator[Line]:
+    yield line("  ", Span(_heading(answer.question, some=some), Tone.STRONG))
     tried = amount(answer.tries, "decision")
     if not answer.sets:
         yield line("    ", body=f"No set of causes was found within {tried}.", tone=Tone.FAINT)
         return
     for number, causes in enumerate(answer.sets):
-        opening = _opening(answer.question) if number == 0 else "Or, just as well, were it not that"
+        opening = (
+            _opening(answer.question, some=some)
+            if number == 0
+            else "Or, just as well, were it not that"
+        )
         yield line("    ", opening)
         for place, cause in enumerate(causes):
             yield line("      ", Span("and " if place else "    ", Tone.FAINT), body=_cause(cause))
     yield line("    ", body=_proof(answer, tried), tone=Tone.FAINT)
 
 
-def _heading(question: Question) -> str:
+def _heading(question: Question, *, some: bool) -> str:
     verb = "promoted on" if question.promoted else "on"
     match question.ask:
         case Ask.NOT_THERE:
             return f"Why not {verb} {question.node}?"
         case Ask.THERE:
             return f"Why {verb} {question.node}?"
+        case Ask.TOO_FEW if question.promoted:
+            return "Why are no more promoted?"
         case Ask.TOO_FEW:
-            return "Why are no more promoted?" if question.promoted else "Why do no more run?"
+            return "Why do no more run?" if some else "Why does it not run?"
 
 
-def _opening(question: Question) -> str:
+def _opening(question: Question, *, some: bool) -> str:
     what = "promoted there" if question.promoted else "there"
     match question.ask:
         case Ask.NOT_THERE:
             return f"It would be {what}, were it not that"
         case Ask.THERE:
             return f"It would not be {what}, were it not that"
+        case Ask.TOO_FEW if question.promoted:
+            return "More would be promoted, were it not that"
         case Ask.TOO_FEW:
-            what = "be promoted" if question.promoted else "run"
-            return f"More would {what}, were it not that"
+            return f"{'More' if some else 'It'} would run, were it not that"
 
 
 def _cause(cause: Cause) -> str:

@@ -47,6 +47,8 @@ class Explanation:
     """Everything that decided where one service runs."""
 
     service: ServiceName
+    placed: tuple[NodeName, ...]
+    """Every node that is to have a copy, asked about or not."""
     nodes: tuple[NodeExplanation, ...]
     unplaced: Unplaced | None
     answers: tuple[Answer, ...]
@@ -75,6 +77,7 @@ def explain(
     unplaced = because.unplaced(v)
     return Explanation(
         service=service,
+        placed=tuple(case.result(service).copies),
         nodes=tuple(
             node_explanation(because, rules, v, at)
             for at, name in enumerate(world.node_names)

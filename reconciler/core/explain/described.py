@@ -248,7 +248,7 @@ def fitter(service: ServiceName, node: NodeName, score: int) -> Cause:
 
 def even(question: Question, nodes: tuple[NodeName, ...]) -> Cause:
     """Nothing speaks for those nodes, so the order among equals decides."""
-    text = f'nothing asks for "{question.service}" on {_either(nodes)}'
+    text = f'no score asks for "{question.service}" on {_either(nodes)}'
     return Cause(kind=CauseKind.EVEN, service=question.service, nodes=nodes, text=text)
 
 

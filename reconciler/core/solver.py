@@ -150,6 +150,7 @@ class _Model:
             seats = {self.cells[v, at]: 1 for at in bits(self._allowed[v])}
             yield 0, max(0, self._problem.variables[v].want - outside), seats
             yield -outside, float("inf"), {**seats, self.cells[v, -1]: -1}
+        yield from self._quotas()
         for at in bits(self._nodes):
             for resource in range(len(self._problem.resources)):
                 row = {
@@ -166,6 +167,16 @@ class _Model:
             for link in self._problem.links[v]:
                 if link.service == v and link.other in inside and not link.zones:
                     yield from self._link(link)
+
+    def _quotas(self) -> Iterator[tuple[float, float, dict[int, int]]]:
+        """First and further copies on a node share one number."""
+        for base, most in self._problem.quotas.items():
+            parts = (base, *self._problem.world.layers[base])
+            inside = [v for v in parts if v in self._allowed]
+            outside = sum((self._start[v] & ~self._nodes).bit_count() for v in inside)
+            seats = {self.cells[v, at]: 1 for v in inside for at in bits(self._allowed[v])}
+            if seats:
+                yield 0, max(0, most - outside), seats
 
     def _link(self, link: Link) -> Iterator[tuple[float, float, dict[int, int]]]:
         pinned = self._problem.variables[link.other].pinned

@@ -74,9 +74,7 @@ def start(
         nodes=MappingProxyType(restored_nodes(restored.nodes, now_ms)),
         accepted=restored.accepted,
         transition=restored_transition(restored, now_ms),
-        ledger=replace(
-            restored.ledger, fences=budget.carried_over(restored.ledger.fences, now_ms)
-        ),
+        ledger=replace(restored.ledger, fences=budget.carried_over(restored.ledger.fences, now_ms)),
         catalog=MappingProxyType({service.name: service for service in services}),
     )
 

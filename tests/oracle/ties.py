@@ -21,6 +21,9 @@ from tests.oracle.facts import Choice, Facts, Mask
 
 Chosen = Mapping[str, Choice]
 
+INFINITY = 1_000_000
+"""What nothing but running at all outweighs."""
+
 
 @dataclass(frozen=True, slots=True)
 class End:
@@ -46,7 +49,6 @@ class Beside:
     other: End
     zones: tuple[Mask, ...]
     apart: bool = False
-    where: Mask = -1
     unpromoted: bool = False
 
     def holds(self, chosen: Chosen) -> bool:
@@ -55,7 +57,7 @@ class Beside:
             other &= ~chosen[self.other.service].promoted
         near = sum(zone for zone in self.zones if zone & other)
         mine = self.one.seats(chosen)
-        return not (mine & near & self.where if self.apart else mine & ~near)
+        return not (mine & near if self.apart else mine & ~near)
 
     @property
     def services(self) -> set[str]:
@@ -86,6 +88,7 @@ class Wish:
     other: End
     zones: tuple[Mask, ...]
     score: int
+    where: Mask = -1
 
     @property
     def services(self) -> set[str]:
@@ -93,7 +96,7 @@ class Wish:
 
     def worth(self, chosen: Chosen) -> int:
         other = self.other.seats(chosen)
-        near = sum(zone for zone in self.zones if zone & other)
+        near = sum(zone for zone in self.zones if zone & other) & self.where
         counts = self.one.counts(chosen, near.bit_length())
         return self.score * sum(n for at, n in enumerate(counts) if near >> at & 1)
 
@@ -116,7 +119,7 @@ class Ties:
         self.wishes = [tie for tie in self.wishes if tie.one != tie.other]
         self.needs = [tie for tie in self.needs if tie.first != tie.then]
         if facts.intent.negative_scores is NegativeScores.FORBID:
-            self.beside += [tie for wish in self.wishes for tie in self._unbearable(wish)]
+            self.wishes += [tie for wish in self.wishes for tie in self._unbearable(wish)]
 
     def _group(self, group: Group) -> None:
         for before, member in zip(group.members, group.members[1:], strict=False):
@@ -161,15 +164,15 @@ class Ties:
             zones[key] = zones.get(key, 0) | 1 << at
         return tuple(zones.values())
 
-    def _unbearable(self, wish: Wish) -> Iterator[Beside]:
-        """Where a copy is worth less than nothing next to the other, it may not be."""
+    def _unbearable(self, wish: Wish) -> Iterator[Wish]:
+        """Where a copy is worth less than nothing next to the other, it goes only if nowhere else."""
         service = self._facts.services[wish.one.service]
         where = 0
         for at in range(len(self._facts.nodes)):
             pull = self._facts.pull(service, at, promoted=wish.one.promoted)
             where |= (pull + wish.score < 0) << at
         if wish.score < 0:
-            yield Beside(wish.one, wish.other, wish.zones, apart=True, where=where)
+            yield Wish(wish.one, wish.other, wish.zones, -INFINITY, where)
 
     def _ordering(self, rule: Ordering) -> Iterator[Need]:
         starts = [

@@ -1,7 +1,6 @@
 """Files that operators name: read whole, within a limit, or refused with a reason; written all at once."""
 
 import os
-import tempfile
 from pathlib import Path
 
 from reconciler.cli.terminal import Trouble
@@ -74,6 +73,8 @@ def write(path: Path, data: bytes) -> None:
 
     Errors: `Trouble` naming the path.
     """
+    import tempfile  # most commands only read, and this library brings half a dozen others
+
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as trouble:

@@ -7,10 +7,9 @@ changes of its zones' clocks with it, from 2020 to 2060. After that the last one
 import re
 from collections.abc import Iterator
 from datetime import UTC as UNIVERSAL
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Final
-from zoneinfo import ZoneInfo, available_timezones
 
 from reconciler.config.problems import did_you_mean
 from reconciler.config.values import read_text, wrong
@@ -33,6 +32,8 @@ def read_zone(value: object) -> Zone:
     name = read_text(value)
     zone = _looked_up(name)
     if zone is None:
+        from zoneinfo import available_timezones
+
         known = (each for each in available_timezones() if not _OF_A_MACHINE.fullmatch(each))
         raise wrong(
             f"{quoted(name)} is not a time zone that this machine knows (package `tzdata`). Write UTC, or a "
@@ -47,6 +48,8 @@ def _looked_up(name: str) -> Zone | None:
         return UTC
     if not _NAME.fullmatch(name) or _OF_A_MACHINE.fullmatch(name):
         return None
+    from zoneinfo import ZoneInfo  # few clusters name a zone, and every command would wait for it
+
     try:
         place = ZoneInfo(name)
     except (OSError, ValueError, LookupError):  # no such file, a folder, or no zone in it
@@ -54,7 +57,7 @@ def _looked_up(name: str) -> Zone | None:
     return Zone(name=name, offset_s=_ahead_s(FIRST, place), changes=tuple(_changes(place)))
 
 
-def _changes(place: ZoneInfo) -> Iterator[tuple[Millis, int]]:
+def _changes(place: tzinfo) -> Iterator[tuple[Millis, int]]:
     """Each instant at which the clocks of a zone change, by halving the week in which they do."""
     start = FIRST
     while start < LAST:
@@ -70,6 +73,6 @@ def _changes(place: ZoneInfo) -> Iterator[tuple[Millis, int]]:
         start = end
 
 
-def _ahead_s(at: datetime, place: ZoneInfo) -> int:
+def _ahead_s(at: datetime, place: tzinfo) -> int:
     ahead = at.astimezone(place).utcoffset()
     return 0 if ahead is None else int(ahead.total_seconds())

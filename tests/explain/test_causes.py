@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.core.explain import Ask, CauseKind, explain, remove
+from reconciler.model.conditions import AttributeTest
 from reconciler.model.intent import (
     Colocation,
     FenceDevice,
@@ -218,3 +219,24 @@ def test_fencing_and_losing_a_ticket_empty_a_node():
     )
     seen = observed("n1 n2", "a@n1 b@n1", services="a b")
     assert ["ticket"] in told(ruled, seen, "b", "n1")
+
+
+def test_a_location_that_asks_about_attributes_keeps_its_place():
+    racks = AttributeTest(name="rack", value="x")
+    rules = (
+        Location(service="a", nodes=("n1", "n2"), strength=0, score_attribute="fit"),
+        Location(service="a", nodes=("n1", "n2"), strength=FORBIDDEN, where=(racks,)),
+    )
+    seen = observed("n1 n2", services="a")
+    labelled = replace(
+        seen,
+        nodes=tuple(
+            replace(state, attributes=(("fit", "5"), ("rack", "x")))
+            if state.name == "n1"
+            else replace(state, attributes=(("fit", "9"),))
+            for state in seen.nodes
+        ),
+    )
+    (answer,) = explain(intent("n1 n2", "a", constraints=rules), labelled, 0, "a", "n1").answers
+    assert [sorted(c.place for c in causes) for causes in answer.sets] == [[0, 1]]
+    assert told(intent("n1 n2", "a", constraints=rules), labelled, "a", "n1")

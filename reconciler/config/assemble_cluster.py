@@ -148,7 +148,7 @@ def read_health(draft: Draft, problems: Problems) -> Health:
 
 def read_heartbeat(draft: Draft, problems: Problems) -> Heartbeat:
     """When nodes are suspect and lost; what is not said follows from how often they are heard."""
-    body = draft.heartbeat.body if draft.heartbeat else document.Heartbeat()
+    body = draft.heartbeat.body if draft.heartbeat else document.Heartbeat.model_construct()
     every = body.every or _EVERY
     usual = 4 * every if every < _FAST_MS else max(_LOST, 4 * every)
     lost = body.lost_after or Millis(usual)

@@ -8,8 +8,9 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from pydantic import PlainValidator, WithJsonSchema
+from pydantic import WithJsonSchema
 
+from reconciler.config.reader import Reader
 from reconciler.config.values import (
     NAME_PATTERN,
     SCALAR,
@@ -86,7 +87,7 @@ def _tests(value: object) -> tuple[AttributeTest, ...]:
 
 Where = Annotated[
     tuple[AttributeTest, ...],
-    PlainValidator(_tests),
+    Reader(_tests),
     WithJsonSchema(
         {
             "type": "object",
@@ -116,7 +117,7 @@ def _location_score(value: object) -> int | Mandate | ScoreOf:
 
 LocationScore = Annotated[
     int | Mandate | ScoreOf,
-    PlainValidator(_location_score),
+    Reader(_location_score),
     WithJsonSchema(
         {
             "anyOf": [

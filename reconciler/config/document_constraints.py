@@ -5,10 +5,11 @@
 
 from typing import Annotated, Final
 
-from pydantic import Discriminator, Field, PlainValidator, Tag, WithJsonSchema
+from pydantic import Discriminator, Field, Tag, WithJsonSchema
 
 from reconciler.config.document_conditions import LocationScore, Where
 from reconciler.config.document_times import During
+from reconciler.config.reader import Reader
 from reconciler.config.shapes import (
     NAME_SCHEMA,
     Maybe,
@@ -116,7 +117,7 @@ class Location(Strict):
     nodes: Maybe[
         Annotated[
             tuple[str, ...] | dict[str, str],
-            PlainValidator(_nodes),
+            Reader(_nodes),
             WithJsonSchema(
                 {
                     "anyOf": [

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import Field, WithJsonSchema
 
+from reconciler.config.reader import Reader
 from reconciler.config.shapes import Maybe, Strict
 from reconciler.config.values import read_text, shown, wrong
 from reconciler.config.zones import read_zone
@@ -100,7 +101,7 @@ def _span(value: object) -> Span:
     return start, end
 
 
-def _numbered(most: int, words: tuple[str, ...], example: str) -> PlainValidator:
+def _numbered(most: int, words: tuple[str, ...], example: str) -> Reader:
     """Names or numbers that go round, alone, as ranges, or as a list of such."""
     meanings = {word: number for number, word in enumerate(words, start=1)}
     if words != WEEKDAYS:  # of which some begin with Sunday
@@ -126,7 +127,7 @@ def _numbered(most: int, words: tuple[str, ...], example: str) -> PlainValidator
             }
         return tuple(sorted(found))
 
-    return PlainValidator(read)
+    return Reader(read)
 
 
 def _several(item: dict[str, Any]) -> WithJsonSchema:
@@ -136,7 +137,7 @@ def _several(item: dict[str, Any]) -> WithJsonSchema:
 _WORDS = {"type": ["string", "integer"]}
 MomentText = Annotated[
     Moment,
-    PlainValidator(_moment),
+    Reader(_moment),
     WithJsonSchema({"type": "string", "pattern": f"^{_MOMENT.pattern}$"}),
 ]
 
@@ -169,12 +170,12 @@ class During(Strict):
     ] = Field(default=(), description="Days of the week: sat, mon-fri, or a list.")
     hours: Annotated[
         tuple[Span, ...],
-        PlainValidator(_hours),
+        Reader(_hours),
         _several({"type": "string", "pattern": f"^{_HOURS.pattern}$"}),
     ] = Field(
         default=(),
         description='Hours: "08:00-17:00", or a list. "22:00-06:00" belongs to the day on which it begins.',
     )
-    zone: Maybe[Annotated[Zone, PlainValidator(read_zone), WithJsonSchema({"type": "string"})]] = (
-        Field(default=None, description="Whose clocks tell all this: Europe/Berlin. Default UTC.")
+    zone: Maybe[Annotated[Zone, Reader(read_zone), WithJsonSchema({"type": "string"})]] = Field(
+        default=None, description="Whose clocks tell all this: Europe/Berlin. Default UTC."
     )

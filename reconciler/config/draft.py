@@ -65,7 +65,10 @@ class Draft:
     devices: Named[document.Device] = field(default_factory=dict)
     levels: list[Entry[document.Level]] = field(default_factory=list)
     witnesses: list[Entry[str]] = field(default_factory=list)
-    defaults: document.ClusterDefaults = field(default_factory=document.ClusterDefaults)
+    defaults: document.ClusterDefaults = field(
+        default_factory=document.ClusterDefaults.model_construct
+    )
+    """Constructed, not read: that would have pydantic prepare to read them on their own."""
     quorum: Entry[document.Quorum] | None = None
     health: Entry[document.Health] | None = None
     usual: Entry[document.ClusterDefaults] | None = None

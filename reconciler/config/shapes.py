@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, PlainValidator, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, WithJsonSchema
 from pydantic_core import CoreSchema
 
+from reconciler.config.reader import Reader
 from reconciler.config.values import (
     NAME_PATTERN,
     Name,
@@ -58,7 +59,7 @@ class Strict(BaseModel):
 # Lists that may be written as one --------------------------------------------------------------------
 
 
-def several(read: Callable[[object], str], what: str) -> PlainValidator:
+def several(read: Callable[[object], str], what: str) -> Reader:
     """How a list is read that may be written as its only item."""
 
     def read_several(value: object) -> tuple[str, ...]:
@@ -70,7 +71,7 @@ def several(read: Callable[[object], str], what: str) -> PlainValidator:
             raise wrong(f"{shown(_twice(found))} stands twice in this list.")
         return found
 
-    return PlainValidator(read_several)
+    return Reader(read_several)
 
 
 def one_or_more(item: dict[str, Any]) -> WithJsonSchema:
@@ -81,7 +82,7 @@ def one_or_more(item: dict[str, Any]) -> WithJsonSchema:
 NAME_SCHEMA = {"type": ["string", "integer"], "pattern": f"^{NAME_PATTERN}$"}
 
 
-def names(least: int, most: int | None, what: str) -> tuple[PlainValidator, WithJsonSchema]:
+def names(least: int, most: int | None, what: str) -> tuple[Reader, WithJsonSchema]:
     """A list of different names: how it is read, and what an editor is told."""
     schema: dict[str, Any] = {"type": "array", "items": NAME_SCHEMA, "minItems": least}
     if most is not None:
@@ -95,7 +96,7 @@ def names(least: int, most: int | None, what: str) -> tuple[PlainValidator, With
             raise wrong(f"{shown(_twice(found))} stands twice in this list.", "R027")
         return found
 
-    return PlainValidator(read), WithJsonSchema(schema)
+    return Reader(read), WithJsonSchema(schema)
 
 
 def _twice(found: tuple[str, ...]) -> str:
@@ -130,7 +131,7 @@ def _parameter(value: object) -> str | Secret:
 
 Parameter = Annotated[
     str | Secret,
-    PlainValidator(_parameter),
+    Reader(_parameter),
     WithJsonSchema(
         {
             "anyOf": [

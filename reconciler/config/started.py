@@ -9,8 +9,9 @@ import re
 import shlex
 from typing import Annotated
 
-from pydantic import PlainValidator, WithJsonSchema
+from pydantic import WithJsonSchema
 
+from reconciler.config.reader import Reader
 from reconciler.config.values import NAME_PATTERN, SCALAR, read_text, shown, wrong
 from reconciler.config.yaml_tree import quoted
 
@@ -123,23 +124,19 @@ def as_json(words: tuple[str, ...]) -> str:
 
 Ocf = Annotated[
     str,
-    PlainValidator(read_ocf),
+    Reader(read_ocf),
     WithJsonSchema({"type": "string", "pattern": f"^{_OCF.pattern}$"}),
 ]
 Unit = Annotated[
     str,
-    PlainValidator(read_unit),
+    Reader(read_unit),
     WithJsonSchema({"type": "string", "pattern": f"^{_UNIT.pattern}$"}),
 ]
-Folder = Annotated[
-    str, PlainValidator(read_folder), WithJsonSchema({"type": "string", "pattern": "^/"})
-]
-PidFile = Annotated[
-    str, PlainValidator(read_pidfile), WithJsonSchema({"type": "string", "minLength": 1})
-]
+Folder = Annotated[str, Reader(read_folder), WithJsonSchema({"type": "string", "pattern": "^/"})]
+PidFile = Annotated[str, Reader(read_pidfile), WithJsonSchema({"type": "string", "minLength": 1})]
 Command = Annotated[
     tuple[str, ...],
-    PlainValidator(read_command),
+    Reader(read_command),
     WithJsonSchema(
         {
             "anyOf": [

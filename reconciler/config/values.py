@@ -11,9 +11,10 @@ import ipaddress
 import re
 from typing import Annotated, Any, Final
 
-from pydantic import PlainValidator, WithJsonSchema
+from pydantic import WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from reconciler.config.reader import Reader
 from reconciler.config.yaml_tree import quoted
 from reconciler.model.ids import Millis
 from reconciler.model.intent import Mandate, Strength
@@ -307,76 +308,74 @@ def read_interface(value: object) -> str:
 
 SCALAR: Final = {"type": ["string", "number", "boolean"]}
 
-Text = Annotated[str, PlainValidator(read_text), WithJsonSchema(SCALAR)]
+Text = Annotated[str, Reader(read_text), WithJsonSchema(SCALAR)]
 Name = Annotated[
     str,
-    PlainValidator(read_name),
+    Reader(read_name),
     WithJsonSchema({"type": ["string", "integer"], "pattern": f"^{NAME_PATTERN}$"}),
 ]
-Flag = Annotated[bool, PlainValidator(read_flag), WithJsonSchema({"type": "boolean"})]
-Version = Annotated[int, PlainValidator(read_version), WithJsonSchema({"const": 1})]
+Flag = Annotated[bool, Reader(read_flag), WithJsonSchema({"type": "boolean"})]
+Version = Annotated[int, Reader(read_version), WithJsonSchema({"const": 1})]
 
 
 def _between(least: int, most: int) -> dict[str, Any]:
     return {"type": "integer", "minimum": least, "maximum": most}
 
 
-Count = Annotated[int, PlainValidator(read_count), WithJsonSchema(_between(0, COUNT_MAX))]
-Positive = Annotated[int, PlainValidator(read_positive), WithJsonSchema(_between(1, COUNT_MAX))]
-Points = Annotated[
-    int, PlainValidator(read_points), WithJsonSchema(_between(-SCORE_MAX, SCORE_MAX))
-]
-Stickiness = Annotated[int, PlainValidator(read_stickiness), WithJsonSchema(_between(0, SCORE_MAX))]
+Count = Annotated[int, Reader(read_count), WithJsonSchema(_between(0, COUNT_MAX))]
+Positive = Annotated[int, Reader(read_positive), WithJsonSchema(_between(1, COUNT_MAX))]
+Points = Annotated[int, Reader(read_points), WithJsonSchema(_between(-SCORE_MAX, SCORE_MAX))]
+Stickiness = Annotated[int, Reader(read_stickiness), WithJsonSchema(_between(0, SCORE_MAX))]
 Replicas = Annotated[
     int | None,
-    PlainValidator(read_replicas),
+    Reader(read_replicas),
     WithJsonSchema({"anyOf": [_between(1, COUNT_MAX), {"const": "all"}]}),
 ]
 Score = Annotated[
     int | Mandate,
-    PlainValidator(read_score),
+    Reader(read_score),
     WithJsonSchema({"anyOf": [_between(-SCORE_MAX, SCORE_MAX), {"enum": list(_MANDATES)}]}),
 ]
 BelowZero = Annotated[
     int | Mandate,
-    PlainValidator(read_below_zero),
+    Reader(read_below_zero),
     WithJsonSchema({"anyOf": [_between(-SCORE_MAX, -1), {"const": Mandate.FORBIDDEN.value}]}),
 ]
 HealthScore = Annotated[
     int,
-    PlainValidator(read_health),
+    Reader(read_health),
     WithJsonSchema(
         {"anyOf": [_between(-SCORE_MAX, SCORE_MAX), {"const": Mandate.FORBIDDEN.value}]}
     ),
 ]
 Limit = Annotated[
     int | None,
-    PlainValidator(read_limit),
+    Reader(read_limit),
     WithJsonSchema({"anyOf": [_between(1, SCORE_MAX), {"const": NEVER}]}),
 ]
-LevelNumber = Annotated[int, PlainValidator(read_level), WithJsonSchema(_between(1, LEVEL_MAX))]
+LevelNumber = Annotated[int, Reader(read_level), WithJsonSchema(_between(1, LEVEL_MAX))]
 _SPAN = {"type": "string", "pattern": f"^{_DURATION.pattern}$"}
-Duration = Annotated[Millis, PlainValidator(read_duration), WithJsonSchema(_SPAN)]
+Duration = Annotated[Millis, Reader(read_duration), WithJsonSchema(_SPAN)]
 Patience = Annotated[
     Millis | None,
-    PlainValidator(read_patience),
+    Reader(read_patience),
     WithJsonSchema({"anyOf": [_SPAN, {"const": NEVER}]}),
 ]
 Amount = Annotated[
     int,
-    PlainValidator(read_amount),
+    Reader(read_amount),
     WithJsonSchema(
         {"anyOf": [_between(0, AMOUNT_MAX), {"type": "string", "pattern": f"^{_AMOUNT.pattern}$"}]}
     ),
 ]
-Host = Annotated[str, PlainValidator(read_host), WithJsonSchema({"type": "string", "minLength": 1})]
+Host = Annotated[str, Reader(read_host), WithJsonSchema({"type": "string", "minLength": 1})]
 Prefixed = Annotated[
     tuple[str, int],
-    PlainValidator(read_prefixed),
+    Reader(read_prefixed),
     WithJsonSchema({"type": "string", "pattern": "^[0-9A-Fa-f.:]+/[0-9]{1,3}$"}),
 ]
 Interface = Annotated[
     str,
-    PlainValidator(read_interface),
+    Reader(read_interface),
     WithJsonSchema({"type": "string", "pattern": f"^{_INTERFACE.pattern}$"}),
 ]

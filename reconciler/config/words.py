@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, TypeVar
 
-from pydantic import PlainValidator, WithJsonSchema
+from pydantic import WithJsonSchema
 
+from reconciler.config.reader import Reader
 from reconciler.config.values import shown, wrong
 from reconciler.model.intent import (
     HealthStrategy,
@@ -29,7 +30,7 @@ from reconciler.model.intent import (
 _Word = TypeVar("_Word", bound=StrEnum)
 
 
-def one_of(*words: _Word) -> tuple[PlainValidator, WithJsonSchema]:
+def one_of(*words: _Word) -> tuple[Reader, WithJsonSchema]:
     """A choice between words: how it is read, and what an editor offers."""
     meanings = {word.value: word for word in words}
     listed = ", ".join(meanings)
@@ -40,7 +41,7 @@ def one_of(*words: _Word) -> tuple[PlainValidator, WithJsonSchema]:
             raise wrong(f"One of {listed} is needed here, not {shown(value)}.")
         return found
 
-    return PlainValidator(read), WithJsonSchema({"type": "string", "enum": list(meanings)})
+    return Reader(read), WithJsonSchema({"type": "string", "enum": list(meanings)})
 
 
 RoleName = Annotated[Role, *one_of(Role.STARTED, Role.PROMOTED, Role.UNPROMOTED)]
@@ -91,7 +92,7 @@ _WHY_NOT = {
 }
 
 
-def _on_fail(operation: str, words: Iterable[OnFail]) -> tuple[PlainValidator, WithJsonSchema]:
+def _on_fail(operation: str, words: Iterable[OnFail]) -> tuple[Reader, WithJsonSchema]:
     """The words that make sense for one operation; the others are refused with the reason."""
     accepted = {word.value: word for word in words}
     every = {word.value: word for word in OnFail}
@@ -108,7 +109,7 @@ def _on_fail(operation: str, words: Iterable[OnFail]) -> tuple[PlainValidator, W
             )
         return found
 
-    return PlainValidator(read), WithJsonSchema({"type": "string", "enum": list(accepted)})
+    return Reader(read), WithJsonSchema({"type": "string", "enum": list(accepted)})
 
 
 OnFailStart = Annotated[OnFail, *_on_fail("start", _WITHOUT_ROLES)]

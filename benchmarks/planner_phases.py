@@ -94,10 +94,10 @@ WITHIN_LOOPS = {"bits", "holds"}
 
 def child(folder: Path) -> None:
     """Do what the command does, as `cli.start`, `cli.plan` and `cli.planning` have it."""
-    gc.set_threshold(100_000, 20, 20)
+    gc.disable()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     watch = Watch()
-    import reconciler.cli.app  # noqa: F401
+    import reconciler.cli.plan  # noqa: F401
     from reconciler.cli import inputs
 
     watch.lap("imports: command line")

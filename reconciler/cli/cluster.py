@@ -1,6 +1,6 @@
 """A cluster's files as the commands need them: read, judged, and named by revision."""
 
-import subprocess
+import os.path
 import sys
 from pathlib import Path
 
@@ -38,6 +38,8 @@ def revision(path: Path, intent: Intent) -> str:
 
 def _commit(path: Path) -> str | None:
     folder = path if path.is_dir() else path.parent
+    if not _may_be_committed(folder):
+        return None
     head = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
     if not head:
         return None
@@ -46,8 +48,16 @@ def _commit(path: Path) -> str | None:
     return head if changed == "" else None
 
 
+def _may_be_committed(folder: Path) -> bool:
+    """Whether git would find a working tree here; asking it costs more than looking where it looks."""
+    here = Path(os.path.realpath(folder))
+    return any(os.path.lexists(above / ".git") for above in (here, *here.parents))
+
+
 def _git(folder: Path, *arguments: str) -> str | None:
     """Output of a git command that changes and runs nothing else; None if it cannot say."""
+    import subprocess  # what is in no working tree needs none
+
     quiet = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
     environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C", "HOME": str(Path.home())}
     try:
